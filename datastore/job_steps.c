@@ -1,0 +1,169 @@
+/* The protocol's changes to one job row: outcomes and cancel (DESIGN §5).
+ *
+ * An outcome is accepted only while the row says `queued` at the run it names; whoever comes second
+ * changes nothing. Invariants: I2 (one outcome, never changed), I4 (counts never go down nor past
+ * their limits). Pure; the backend's thread. */
+#include <string.h>
+
+#include "datastore/steps.h"
+
+/* Output kept of an earlier attempt: its last bytes. */
+static struct bytes tail_of(struct bytes output, size_t max)
+{
+    if (output.len <= max)
+        return output;
+    return (struct bytes){output.data + (output.len - max), max};
+}
+
+/* What the run that just ended leaves in the trace once another run follows. */
+static struct job_attempt attempt_of(const struct outcome *outcome)
+{
+    struct job_attempt attempt = {
+        .run = outcome->run,
+        .interrupted = outcome->kind == OUTCOME_INTERRUPTED,
+        .node = outcome->node,
+        .started_ms = outcome->started_ms,
+        .finished_ms = outcome->finished_ms,
+        .exit_code = -1,
+    };
+    const struct job_ending *ending = outcome->ending;
+    if (ending != NULL) {
+        attempt.exit_code = ending->exit_code;
+        attempt.signal = ending->signal;
+        attempt.timed_out = ending->timed_out;
+        attempt.error = ending->error;
+        attempt.output = tail_of(ending->output, LIMIT_TRACE_OUTPUT_BYTES);
+    }
+    return attempt;
+}
+
+/* The row's new ending: the outcome's, with earlier runs kept, this one among them when it is not
+ * the last. NULL when there is nothing to keep. */
+static const struct job_ending *ending_after(const struct job *job, const struct outcome *outcome,
+                                             bool another_run, struct arena *mem)
+{
+    size_t n_old = job->ending != NULL ? job->ending->n_trace : 0;
+    if (!another_run && outcome->ending == NULL && n_old == 0)
+        return NULL;
+    struct job_ending *ending = arena_alloc(mem, sizeof(*ending));
+    ending->exit_code = -1;
+    if (!another_run && outcome->ending != NULL)
+        *ending = *outcome->ending;
+    size_t n_new = n_old + (another_run ? 1 : 0);
+    size_t skip = n_new > LIMIT_TRACE_ATTEMPTS ? n_new - LIMIT_TRACE_ATTEMPTS : 0;
+    struct job_attempt *trace = arena_alloc(mem, (n_new + 1) * sizeof(*trace));
+    for (size_t i = skip; i < n_old; i++)
+        trace[i - skip] = job->ending->trace[i];
+    if (another_run)
+        trace[n_new - skip - 1] = attempt_of(outcome);
+    ending->trace = trace;
+    ending->n_trace = n_new - skip;
+    return ending;
+}
+
+static int32_t interruptions_max(const struct job *job)
+{
+    return job->spec != NULL && job->spec->max_interruptions > 0 ? job->spec->max_interruptions
+                                                                 : MAX_INTERRUPTIONS_DEFAULT;
+}
+
+static int32_t attempts_max(const struct job *job)
+{
+    return job->spec != NULL && job->spec->max_attempts > 0 ? job->spec->max_attempts : 1;
+}
+
+static void end_job(struct job *job, enum job_state state, const struct outcome *outcome)
+{
+    job->state = state;
+    job->started_ms = outcome->started_ms;
+    job->finished_ms = outcome->finished_ms;
+    job->node = outcome->node;
+}
+
+bool step_finish(struct job *job, const struct outcome *outcome, struct arena *mem)
+{
+    if (job->state != JOB_QUEUED || job->run != outcome->run)
+        return false;
+    enum outcome_kind kind = outcome->kind;
+    /* A retry is offered by whoever ran the job; the row's own limit decides. */
+    if (kind == OUTCOME_RETRY && job->run - job->interruptions >= attempts_max(job))
+        kind = OUTCOME_FAILED;
+    bool last_interruption =
+        kind == OUTCOME_INTERRUPTED && job->interruptions + 1 > interruptions_max(job);
+    bool another_run =
+        kind == OUTCOME_RETRY || (kind == OUTCOME_INTERRUPTED && !last_interruption);
+    const struct job_ending *ending = ending_after(job, outcome, another_run, mem);
+    if (another_run) {
+        job->run++;
+        job->interruptions += kind == OUTCOME_INTERRUPTED ? 1 : 0;
+        job->ending = ending;
+        return true;
+    }
+    if (last_interruption) {
+        struct job_ending *last = ending != NULL ? arena_copy(mem, ending, sizeof(*ending))
+                                                 : arena_alloc(mem, sizeof(*last));
+        if (ending == NULL)
+            last->exit_code = -1;
+        if (last->error == NULL)
+            last->error = "interrupted too often: its node died or stopped under it each time";
+        ending = last;
+    }
+    job->ending = ending;
+    end_job(job, kind == OUTCOME_DONE ? JOB_DONE : JOB_FAILED, outcome);
+    return true;
+}
+
+int step_cancel(struct job *job, struct ds_cancel *step, int64_t utc_ms)
+{
+    if (job->state == JOB_VOID || job->state == JOB_SLOT)
+        return ERR_NOT_FOUND;
+    step->ret_before = job->state;
+    if (job_state_finished(job->state))
+        return ERR_CONFLICT;
+    job->state = JOB_CANCELLED;
+    job->finished_ms = utc_ms;
+    return 0;
+}
+
+/* ---- copy ---------------------------------------------------------------------------------- */
+
+static const struct job_spec *spec_copy(const struct job_spec *spec, struct arena *mem)
+{
+    struct job_spec *to = arena_copy(mem, spec, sizeof(*spec));
+    to->cwd = arena_string(mem, spec->cwd);
+    to->env = arena_bytes(mem, spec->env);
+    to->limits = arena_copy(mem, spec->limits, spec->n_limits * sizeof(*spec->limits));
+    to->key = arena_string(mem, spec->key);
+    to->group = arena_string(mem, spec->group);
+    to->after = arena_copy(mem, spec->after, spec->n_after * sizeof(*spec->after));
+    return to;
+}
+
+static const struct job_ending *ending_copy(const struct job_ending *ending, struct arena *mem)
+{
+    struct job_ending *to = arena_copy(mem, ending, sizeof(*ending));
+    to->result = arena_bytes(mem, ending->result);
+    to->output = arena_bytes(mem, ending->output);
+    to->error = arena_string(mem, ending->error);
+    struct job_attempt *trace = arena_copy(mem, ending->trace, ending->n_trace * sizeof(*trace));
+    for (size_t i = 0; i < ending->n_trace; i++) {
+        trace[i].error = arena_string(mem, trace[i].error);
+        trace[i].output = arena_bytes(mem, trace[i].output);
+    }
+    to->trace = trace;
+    return to;
+}
+
+struct job job_copy(const struct job *job, struct arena *mem)
+{
+    struct job to = *job;
+    to.type = arena_string(mem, job->type);
+    to.payload = arena_bytes(mem, job->payload);
+    to.argv = arena_bytes(mem, job->argv);
+    to.batch = arena_string(mem, job->batch);
+    if (job->spec != NULL)
+        to.spec = spec_copy(job->spec, mem);
+    if (job->ending != NULL)
+        to.ending = ending_copy(job->ending, mem);
+    return to;
+}
