@@ -75,7 +75,8 @@ struct ds_meta_read {
 
 /* Makes a queue or changes one. create_only: ERR_DUPLICATE when it is there.
  * alter_only: ERR_NOT_FOUND when it is not. partitions of a queue never change: ERR_CONFLICT.
- * changed_ms is set by the store. Trying again is harmless (create_only: may give ERR_DUPLICATE). */
+ * changed_ms is set by the store. Trying again is harmless, but create_only may then give
+ * ERR_DUPLICATE. */
 struct ds_queue_set {
     struct queue queue;
     bool create_only, alter_only;
@@ -100,7 +101,8 @@ struct ds_lanes_read {
 };
 
 /* lane.tail += count; adds `types` to the lane's types in the same step. A lost reply is not read
- * back: reserve again, and insert VOID rows for ids known to be lost. ERR_NOT_FOUND: no such lane. */
+ * back: reserve again, and insert VOID rows for ids known to be lost. ERR_NOT_FOUND: no such
+ * lane. */
 struct ds_reserve {
     int32_t lane;
     int64_t count; /* 1..LIMIT_BATCH_JOBS */
@@ -392,7 +394,7 @@ struct datastore {
 
 enum {
     DS_CREATE = 1,    /* make the store where there is none (and its folder) */
-    DS_READ_ONLY = 2, /* every writing step gives ERR_READ_ONLY; works in a folder one can't write */
+    DS_READ_ONLY = 2, /* every writing step gives ERR_READ_ONLY; also where the folder is */
 };
 
 /* Opens by URI: `sqlite:PATH[?namespace=NAME]` (a bare path is sqlite too).
