@@ -1,0 +1,23 @@
+/* Node states and the moves between them (DESIGN §2), stated once and enforced here (I5).
+ *
+ *     initializing --> waiting <--> working          paused: running jobs end, the rest goes back
+ *                         ^           ^
+ *                         '-> paused <'              everything --> dead, which is final
+ */
+#ifndef STINT_LIFECYCLE_H
+#define STINT_LIFECYCLE_H
+
+#include <stdbool.h>
+
+#include "datastore/records.h"
+
+/* May a node go from `from` to `to`? Staying where one is always may, but for dead. */
+bool lifecycle_allows(enum node_state from, enum node_state to);
+
+const char *node_state_name(enum node_state state);
+int node_state_parse(const char *name); /* -1 for no such state */
+
+const char *job_state_name(enum job_state state);
+int job_state_parse(const char *name);
+
+#endif
