@@ -383,7 +383,8 @@ struct datastore_class {
     /* A descriptor that becomes readable when something that nodes or waiters wait for may have
      * changed (a hint, never needed for correctness); -1 where there is none. */
     int (*wake_fd)(struct datastore *ds);
-    void (*wake_clear)(struct datastore *ds); /* reads the descriptor empty */
+    /* Reads the descriptor empty; may be called while another thread carries out a run here. */
+    void (*wake_clear)(struct datastore *ds);
     void (*close)(struct datastore *ds);      /* frees ds */
 };
 
