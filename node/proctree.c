@@ -1,0 +1,329 @@
+/* Walks /proc for the processes below this one, and ends them.
+ *
+ * Why by parentage: a process can leave its group, its session and its environment, but never the
+ * subtree of a subreaper. Why freeze first: what is stopped cannot fork, so passes over a fork bomb
+ * come to an end. Why signal whole groups: kill(-group) and fork exclude each other in the kernel,
+ * so a process that always forks and exits before it is looked at is hit too; one that also changes
+ * its group at each step is hunted through the kernel's list of our children, which is quick to read.
+ *
+ * Invariants:
+ * 1. A group found below us holds no process from elsewhere: groups cannot cross sessions, and we
+ *    lead ours. Our own group is the one exception, and it is never signalled as a group.
+ * 2. A process is looked at again (same start time, same group) right before it is signalled.
+ * 3. Only waitpid decides that nothing is left; /proc only says what to signal.
+ * 4. Every loop is bounded.
+ * Thread: the only one of its process (a keeper or the reaper). */
+#define _GNU_SOURCE
+#include "node/proctree.h"
+
+#include <assert.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+    STAT_BYTES = 1024,
+    FREEZE_PASSES = 32,   /* walks until nothing new moves */
+    HUNT_PASSES = 200,    /* looks at our own children, microseconds each */
+    HUNT_BYTES = 16 << 10,
+    ROUND_WAIT_MS = 10,   /* for the killed to be gone */
+};
+
+struct process {
+    pid_t pid;
+    pid_t parent;
+    pid_t group;
+    char state;
+    uint64_t start; /* clock ticks since boot */
+};
+
+struct processes {
+    struct process *items;
+    size_t n;
+    size_t cap;
+};
+
+static uint64_t now_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+/* The name in a stat line may hold anything, parentheses too: fields are counted from the last. */
+static bool parse_stat(const char *line, struct process *ret_process)
+{
+    const char *rest = strrchr(line, ')');
+    if (rest == NULL)
+        return false;
+    int parent = 0;
+    int group = 0;
+    char state = '?';
+    unsigned long long start = 0;
+    if (sscanf(rest + 1,
+               " %c %d %d %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %llu",
+               &state, &parent, &group, &start) != 4)
+        return false;
+    ret_process->parent = parent;
+    ret_process->group = group;
+    ret_process->state = state;
+    ret_process->start = start;
+    return true;
+}
+
+static bool look_at(pid_t pid, struct process *ret_process)
+{
+    char path[64];
+    snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return false;
+    char line[STAT_BYTES];
+    ssize_t got = read(fd, line, sizeof(line) - 1);
+    close(fd);
+    if (got <= 0)
+        return false;
+    line[got] = '\0';
+    ret_process->pid = pid;
+    return parse_stat(line, ret_process);
+}
+
+bool proctree_usable(void)
+{
+    struct process self;
+    return look_at(getpid(), &self) && self.parent == getppid();
+}
+
+static bool append(struct processes *list, const struct process *process)
+{
+    if (list->n == list->cap) {
+        size_t cap = list->cap == 0 ? 512 : list->cap * 2;
+        struct process *items = realloc(list->items, cap * sizeof(*items));
+        if (items == NULL)
+            return false;
+        list->items = items;
+        list->cap = cap;
+    }
+    list->items[list->n++] = *process;
+    return true;
+}
+
+/* Out of memory or not, what was found is used: the rounds go on until waitpid says all is done. */
+static void list_all(struct processes *list)
+{
+    DIR *dir = opendir("/proc");
+    if (dir == NULL)
+        return;
+    for (struct dirent *entry = readdir(dir); entry != NULL; entry = readdir(dir)) {
+        char *end = NULL;
+        long pid = strtol(entry->d_name, &end, 10);
+        struct process process;
+        if (pid <= 0 || *end != '\0' || !look_at((pid_t)pid, &process))
+            continue;
+        if (!append(list, &process))
+            break;
+    }
+    closedir(dir);
+}
+
+static int by_parent(const void *a, const void *b)
+{
+    const struct process *left = a;
+    const struct process *right = b;
+    return (left->parent > right->parent) - (left->parent < right->parent);
+}
+
+/* Youngest groups first: they tend to be the deepest, and ending a parent's group before its
+ * children's would make the kernel continue the stopped ones (orphaned process groups). */
+static int by_group_descending(const void *a, const void *b)
+{
+    const struct process *left = a;
+    const struct process *right = b;
+    return (left->group < right->group) - (left->group > right->group);
+}
+
+static bool is_spared(const struct proctree_spare *spare, pid_t pid)
+{
+    for (size_t i = 0; spare != NULL && i < spare->n; i++) {
+        if (spare->pids[i] == pid)
+            return true;
+    }
+    return false;
+}
+
+/* Adds the children of `parent` in `all` (sorted by parent) to `below`. */
+static void append_children(const struct processes *all, pid_t parent,
+                            const struct proctree_spare *spare, struct processes *below)
+{
+    size_t low = 0;
+    size_t high = all->n;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (all->items[middle].parent < parent)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    for (; low < all->n && all->items[low].parent == parent && below->n < all->n; low++) {
+        if (!is_spared(spare, all->items[low].pid) && !append(below, &all->items[low]))
+            return;
+    }
+}
+
+/* Fills `below` (freed by the caller) with what is below this process, sorted by group. */
+static void list_below(const struct proctree_spare *spare, struct processes *below)
+{
+    struct processes all = {0};
+    list_all(&all);
+    if (all.n == 0)
+        return;
+    qsort(all.items, all.n, sizeof(*all.items), by_parent);
+    append_children(&all, getpid(), spare, below);
+    for (size_t i = 0; i < below->n; i++)
+        append_children(&all, below->items[i].pid, NULL, below);
+    free(all.items);
+    if (below->n > 0)
+        qsort(below->items, below->n, sizeof(*below->items), by_group_descending);
+}
+
+/* Invariant 2. Returns true when a signal went out. */
+static bool signal_checked(const struct process *process, bool whole_group, int signal)
+{
+    struct process now;
+    if (!look_at(process->pid, &now) || now.start != process->start ||
+        now.group != process->group)
+        return false;
+    return kill(whole_group ? -process->group : process->pid, signal) == 0;
+}
+
+static void signal_all(const struct processes *below, int signal)
+{
+    pid_t own_group = getpgrp();
+    pid_t done = 0;
+    for (size_t i = 0; i < below->n; i++) {
+        const struct process *process = &below->items[i];
+        bool whole_group = process->group != own_group && process->group > 1;
+        if (whole_group && process->group == done)
+            continue;
+        if (signal_checked(process, whole_group, signal) && whole_group)
+            done = process->group;
+    }
+}
+
+static bool is_still(const struct process *process)
+{
+    return strchr("TtZX", process->state) != NULL;
+}
+
+/* Stops everything below, and leaves the last look at it in `below`. */
+static void freeze(const struct proctree_spare *spare, struct processes *below)
+{
+    for (int pass = 0; pass < FREEZE_PASSES; pass++) {
+        below->n = 0;
+        list_below(spare, below);
+        size_t moving = 0;
+        for (size_t i = 0; i < below->n; i++)
+            moving += is_still(&below->items[i]) ? 0 : 1;
+        if (moving == 0)
+            return;
+        signal_all(below, SIGSTOP);
+    }
+}
+
+/* Kills our own children as the kernel lists them. No check is needed: a child keeps its pid until
+ * we reap it. A kernel without this file hunts nothing; the rounds still do the rest. */
+static bool hunt_once(const struct proctree_spare *spare)
+{
+    int fd = open("/proc/thread-self/children", O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return false;
+    char line[HUNT_BYTES];
+    ssize_t got = read(fd, line, sizeof(line) - 1);
+    close(fd);
+    if (got <= 0)
+        return false;
+    line[got] = '\0';
+    bool found = false;
+    char *end = line;
+    for (;;) {
+        char *start = end;
+        long pid = strtol(start, &end, 10);
+        if (end == start || *end == '\0') /* a number at the very end may be cut off */
+            return found;
+        if (pid > 0 && !is_spared(spare, (pid_t)pid)) {
+            kill((pid_t)pid, SIGKILL);
+            found = true;
+        }
+    }
+}
+
+/* Returns how many processes were found below. */
+static size_t kill_round(const struct proctree_spare *spare)
+{
+    struct processes below = {0};
+    freeze(spare, &below);
+    signal_all(&below, SIGKILL);
+    free(below.items);
+    return below.n;
+}
+
+bool proctree_reap(proctree_reaped reaped, void *ctx)
+{
+    for (;;) {
+        int status = 0;
+        struct rusage usage;
+        pid_t pid = wait4(-1, &status, WNOHANG, &usage);
+        if (pid == 0)
+            return false;
+        if (pid < 0)
+            return errno == ECHILD;
+        reaped(ctx, pid, status, &usage);
+    }
+}
+
+void proctree_signal(int signal)
+{
+    struct processes below = {0};
+    list_below(NULL, &below);
+    signal_all(&below, signal);
+    free(below.items);
+}
+
+static void wait_for_a_child(int wait_ms)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGCHLD);
+    struct timespec wait = {.tv_nsec = wait_ms * 1000000L};
+    sigtimedwait(&set, NULL, &wait);
+}
+
+bool proctree_end(const struct proctree_spare *spare, uint64_t bound_ms, proctree_reaped reaped,
+                  void *ctx)
+{
+    uint64_t stop_ms = now_ms() + bound_ms;
+    for (;;) {
+        if (proctree_reap(reaped, ctx))
+            return true;
+        if (now_ms() >= stop_ms)
+            return false;
+        bool found = kill_round(spare) > 0;
+        for (int pass = 0; pass < HUNT_PASSES; pass++) {
+            if (proctree_reap(reaped, ctx))
+                return true;
+            if (!hunt_once(spare))
+                break;
+            found = true;
+        }
+        if (!found && spare != NULL)
+            return true; /* all the children there are, are spared */
+        wait_for_a_child(ROUND_WAIT_MS);
+    }
+}
