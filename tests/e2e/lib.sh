@@ -1,0 +1,288 @@
+# What the end-to-end tests share. Each test is a bash script that sources this first; it has a
+# folder of its own (WORK) with a store of its own, and ends every process it started.
+#
+# What it uses: STINT (the program), STINT_BUILD (the build folder), STINT_SANITIZE; see
+# docs/HACKING.md. An assertion is `fail` or something that calls it. Every call of the program is
+# bounded in time, so that a hang is a failure that says where.
+set -u
+export LC_ALL=C
+exec 3>&1
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+. "$here/../../script/lib.sh"
+STINT_BUILD=${STINT_BUILD:-$here/../../build/release}
+STINT=${STINT:-$STINT_BUILD/stint}
+HELPERS=$STINT_BUILD/helpers
+[ -x "$STINT" ] || { echo "no program at '$STINT': build first"; exit 1; }
+program=$STINT
+
+WORK=$(mktemp -d "${TMPDIR:-/tmp}/stint-e2e.XXXXXX") || exit 1
+# Nothing of the user's settings reaches a test, and the tested program sees no setting of ours.
+unset STINT STINT_SOURCE
+export HOME=$WORK XDG_CONFIG_HOME=$WORK/config XDG_STATE_HOME=$WORK/state
+export STINT_STORE=sqlite:$WORK/store.db
+
+# Every process of this test carries this; whoever still does at the end has been left behind.
+# (Not STINT_...: a job does not get its node's settings.)
+export E2E_MARK=e2e-$$-$RANDOM$RANDOM
+
+# Random choices come from one seed, which a failure prints.
+SEED=${SEED:-$((RANDOM * 32768 + RANDOM))}
+RANDOM=$SEED
+
+declare -A node_pid=()
+mounts=()
+started_at_ms=$(now_ms)
+
+say()
+{
+    printf '%s\n' "$*"
+}
+
+# pick PLAIN SANITIZED: how much of something to do; the sanitizers' builds are slower.
+pick()
+{
+    if [ -n "${STINT_SANITIZE:-}" ]; then echo "$2"; else echo "$1"; fi
+}
+
+# Ends the test, also out of a `$(...)`, whose output is not the test's.
+fail()
+{
+    printf 'FAILED (seed %s): %s\n' "$SEED" "$*" >&3
+    [ "$BASHPID" = $$ ] || kill -TERM $$
+    exit 1
+}
+
+skip()
+{
+    printf 'SKIP: %s\n' "$*"
+    exit 77
+}
+
+need_root()
+{
+    [ "$(id -u)" -eq 0 ] || skip "needs root: $*"
+}
+
+# --- the program ------------------------------------------------------------------------------
+
+# stint ARG...: the program, for at most STINT_SECONDS.
+stint()
+{
+    timeout --foreground --kill-after=5 "${STINT_SECONDS:-120}" "$program" "$@"
+}
+
+# expect_status N COMMAND...: its output goes to $WORK/out and $WORK/err.
+expect_status()
+{
+    local expected=$1 status=0
+    shift
+    "$@" >"$WORK/out" 2>"$WORK/err" || status=$?
+    [ "$status" -eq "$expected" ] ||
+        fail "'${*:0:80}' ended with $status instead of $expected: $(head -c 2000 "$WORK/err")"
+}
+
+# expect_refusal STATUS COMMAND...: ends with STATUS and says why in one line on stderr.
+expect_refusal()
+{
+    expect_status "$@"
+    [ "$(wc -l <"$WORK/err")" -eq 1 ] ||
+        fail "'${*:0:80}': not one line on stderr: $(head -c 2000 "$WORK/err")"
+    say "    status $1: $(cut -c 1-160 "$WORK/err")"
+}
+
+# submit ARG...: submits and prints what the program printed: an id or ranges of ids.
+submit()
+{
+    stint submit "$@" || fail "submit: status $?: $*"
+}
+
+# wait_jobs STATUS ID|RANGE...: waits until they are finished.
+wait_jobs()
+{
+    local status=$1
+    shift
+    expect_status "$status" stint wait --timeout 100s "$@"
+}
+
+# job_field ID NAME: a field of a job.
+job_field()
+{
+    stint job show --json "$1" | json_fields "$2"
+}
+
+job_is()
+{
+    [ "$(job_field "$1" "$2")" = "$3" ]
+}
+
+expect_job()
+{
+    local is
+    is=$(job_field "$1" "$2")
+    [ "$is" = "$3" ] || fail "job $1: $2 is '$is', should be '$3': $(stint job show --json "$1")"
+}
+
+# all_jobs FIELD...: these fields of all jobs, one job a line, by id.
+all_jobs()
+{
+    stint job list --json --limit 0 >"$WORK/jobs.json" || fail "job list: status $?"
+    json_fields "$@" <"$WORK/jobs.json"
+}
+
+count_jobs()
+{
+    stint job list --json --limit 0 "$@" | wc -l
+}
+
+# --- nodes ------------------------------------------------------------------------------------
+
+# node_state NAME: of its newest incarnation that is not dead, else "dead", else "".
+node_states()
+{
+    stint node list --json --all 2>/dev/null | json_fields name state pid cause id
+}
+
+node_state()
+{
+    node_states | awk -F'\t' -v name="$1" '
+        $1 == name { if ($2 != "dead" || state == "") state = $2 }
+        END { print state }'
+}
+
+node_state_is()
+{
+    [ "$(node_state "$1")" = "$2" ]
+}
+
+node_cause()
+{
+    node_states | awk -F'\t' -v name="$1" '$1 == name && $2 == "dead" { print $4 }'
+}
+
+node_ready()
+{
+    case $(node_state "$1") in
+        waiting | working | paused) return 0 ;;
+    esac
+    # A node that has ended will never be ready.
+    ! kill -0 "${node_pid[$1]}" 2>/dev/null
+}
+
+# start_node NAME [ARG...]: in the background, ready when this returns.
+start_node()
+{
+    local name=$1
+    shift
+    "$program" node start --name "$name" "$@" >"$WORK/$name.log" 2>&1 </dev/null &
+    node_pid[$name]=$!
+    holds_within 30 node_ready "$name" || fail "node $name is not ready after 30 s"
+    kill -0 "${node_pid[$name]}" 2>/dev/null || fail "node $name ended: $(cat "$WORK/$name.log")"
+}
+
+pid_gone()
+{
+    ! kill -0 "$1" 2>/dev/null
+}
+
+# node_ended NAME STATUS: waits for its end (bounded) and checks its exit status.
+node_ended()
+{
+    local pid=${node_pid[$1]} status=0
+    holds_within 60 pid_gone "$pid" || fail "node $1 has not ended after 60 s"
+    wait "$pid" || status=$?
+    unset "node_pid[$1]"
+    [ "$status" -eq "$2" ] || fail "node $1 ended with $status, not $2: $(cat "$WORK/$1.log")"
+}
+
+stop_node()
+{
+    kill -TERM "${node_pid[$1]}"
+    node_ended "$1" 0
+}
+
+kill_node()
+{
+    kill -KILL "${node_pid[$1]}"
+    { wait "${node_pid[$1]}"; } 2>/dev/null
+    unset "node_pid[$1]"
+}
+
+# --- waiting and looking ----------------------------------------------------------------------
+
+# wait_until SECONDS COMMAND...: fails the test when it does not come true.
+wait_until()
+{
+    holds_within "$@" || fail "not within $1 s: ${*:2}"
+}
+
+# children_of PID: the processes whose parent it is.
+children_of()
+{
+    cat /proc/[0-9]*/stat 2>/dev/null | awk -v parent="$1" '
+        { pid = $1; sub(/.*\) /, ""); if ($2 == parent) print pid }'
+}
+
+lines_at_least()
+{
+    [ -e "$1" ] && [ "$(wc -l <"$1")" -ge "$2" ]
+}
+
+# marked TEXT: ids of the processes with TEXT in their environment or arguments. In a subshell without
+# the mark, so that it finds none of its own; a zombie has neither, and does not count.
+marked()
+(
+    export -n E2E_MARK
+    printf '%s' "$1" >"$WORK/marked"
+    grep -lazF -f "$WORK/marked" /proc/[0-9]*/environ /proc/[0-9]*/cmdline 2>/dev/null |
+        cut -d/ -f3 | sort -u
+)
+
+none_marked()
+{
+    [ -z "$(marked "$1")" ]
+}
+
+# --- the end ----------------------------------------------------------------------------------
+
+end_everything()
+{
+    local status=$? name pid left
+    trap - EXIT
+    for name in "${!node_pid[@]}"; do
+        kill -CONT "${node_pid[$name]}" 2>/dev/null
+        kill -TERM "${node_pid[$name]}" 2>/dev/null
+    done
+    for name in "${!node_pid[@]}"; do
+        holds_within 40 pid_gone "${node_pid[$name]}" || {
+            printf 'node %s had to be killed\n' "$name"
+            kill -KILL "${node_pid[$name]}"
+            status=1
+        }
+    done
+    { wait; } 2>/dev/null
+    # Jobs may outlive a killed node by a second.
+    holds_within 5 none_marked "$E2E_MARK" || {
+        left=$(marked "$E2E_MARK")
+        printf 'processes left behind:\n'
+        for pid in $left; do
+            printf '    %s %s\n' "$pid" "$(tr '\0' ' ' <"/proc/$pid/cmdline" | cut -c 1-200)"
+            kill -KILL "$pid"
+        done
+        status=1
+    }
+    if [ "$status" -ne 0 ] && [ "$status" -ne 77 ]; then
+        for name in "$WORK"/*.log; do
+            [ -s "$name" ] && printf -- '--- %s\n%s\n' "${name##*/}" "$(tail -n 30 "$name")"
+        done
+    fi
+    for name in "${mounts[@]}"; do
+        umount "$name"
+    done
+    if [ -n "${KEEP:-}" ]; then say "kept: $WORK"; else rm -rf "$WORK"; fi
+    say "seed $SEED, $(($(now_ms) - started_at_ms)) ms, status $status"
+    exit "$status"
+}
+trap end_everything EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
