@@ -1,0 +1,283 @@
+/* What a node knows of the lanes: looking at them, choosing what to claim and how much, and asking
+ * a rich peer to share when there is nothing to claim.
+ *
+ * A look only reads; it also brings what others asked of this node, so that a pause or a cancel
+ * does not wait for a heartbeat. Sizes of claims are DESIGN §4's: about a second of work, at most
+ * backlog / (2 x live nodes). Thread: the environment's; pure but for env. */
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "node/core_internal.h"
+
+enum { WORK_AHEAD_MS = 1000, CLAIM_AHEAD_JOBS = 2 * LIMIT_GRANT_JOBS };
+
+struct lane_view *lane_view_get(struct core *core, int32_t number)
+{
+    for (size_t i = 0; i < core->n_lanes; i++)
+        if (core->lanes[i]->number == number)
+            return core->lanes[i];
+    struct lane_view **lanes = realloc(core->lanes, (core->n_lanes + 1) * sizeof(*lanes));
+    struct lane_view *lane = calloc(1, sizeof(*lane));
+    if (lanes == NULL || lane == NULL)
+        abort();
+    lane->number = number;
+    lane->mean_ms = -1;
+    core->lanes = lanes;
+    core->lanes[core->n_lanes++] = lane;
+    return lane;
+}
+
+void lanes_release(struct core *core)
+{
+    for (size_t i = 0; i < core->n_lanes; i++)
+        free(core->lanes[i]);
+    free(core->lanes);
+    arena_release(&core->look.run.mem);
+    arena_release(&core->ask.run.mem);
+}
+
+void lane_sample(struct lane_view *lane, double ms, size_t jobs)
+{
+    enum { WEIGHT = 8 }; /* of the past, in samples */
+    double sample = jobs > 0 ? ms / (double)jobs : ms;
+    if (sample < 0.001)
+        sample = 0.001;
+    /* A bulk counts as the many samples it is: the past fades at once. */
+    if (lane->mean_ms < 0 || jobs > WEIGHT)
+        lane->mean_ms = sample;
+    else
+        lane->mean_ms += (sample - lane->mean_ms) / WEIGHT;
+}
+
+/* ---- looking -------------------------------------------------------------------------------- */
+
+static bool serves_queue(const struct core *core, const char *queue)
+{
+    for (size_t i = 0; i < core->self.n_queues; i++)
+        if (strcmp(core->self.queues[i], queue) == 0)
+            return true;
+    return false;
+}
+
+static bool serves_types(const struct core *core, const struct lane *lane)
+{
+    for (size_t i = 0; i < lane->n_types; i++) {
+        bool found = false;
+        for (size_t k = 0; k < core->self.n_types && !found; k++)
+            found = strcmp(core->self.types[k], lane->types[i]) == 0;
+        if (!found)
+            return false;
+    }
+    return true;
+}
+
+static void lane_seen(struct core *core, const struct lane *lane, const struct ds_queues_read *queues)
+{
+    struct lane_view *view = lane_view_get(core, lane->number);
+    view->name = lane->name;
+    view->serves = serves_queue(core, lane->name.queue) && serves_types(core, lane);
+    view->paused = false;
+    for (size_t i = 0; i < queues->ret_n; i++)
+        if (strcmp(queues->ret_queues[i].name, lane->name.queue) == 0)
+            view->paused = queues->ret_queues[i].paused;
+    view->head = lane->head;
+    view->tail = lane->tail;
+    view->backlog = lane->tail - lane->head;
+    view->n_pool = 0;
+    for (size_t i = 0; i < lane->n_pool; i++) {
+        view->backlog += range_count(lane->pool[i]);
+        if (view->n_pool < sizeof(view->pool) / sizeof(view->pool[0]))
+            view->pool[view->n_pool++] = lane->pool[i];
+    }
+    for (size_t i = 0; i < lane->n_entries; i++)
+        if (lane->entries[i].node != core->self.id)
+            burial_suspect(core, lane->entries[i].node);
+}
+
+static void looked(struct ds_run *run, void *ctx)
+{
+    struct call *call = ctx;
+    struct core *core = call->core;
+    call->under_way = false;
+    core->calls_under_way--;
+    if (ds_run_code(run) != 0) {
+        call_retry(core, call);
+        core->look_wanted = true;
+    } else {
+        call_ok(call);
+        const struct meta *meta = &run->steps[0].meta_read.ret_meta;
+        const struct ds_queues_read *queues = &run->steps[1].queues_read;
+        const struct ds_lanes_read *lanes = &run->steps[2].lanes_read;
+        const struct ds_step *own = &run->steps[3];
+        if ((meta->features & ~(int64_t)FEATURES_KNOWN) != 0)
+            core_fail(core, ERR_VERSION, "the store uses features this version does not know: "
+                                         "install the newer version");
+        for (size_t i = 0; i < lanes->ret_n; i++)
+            lane_seen(core, &lanes->ret_lanes[i], queues);
+        if (own->rc == 0 && own->nodes_read.ret_nodes[0].state != NODE_DEAD)
+            core_requests(core, own->nodes_read.ret_nodes[0].desired,
+                          own->nodes_read.ret_nodes[0].requests,
+                          own->nodes_read.ret_nodes[0].n_requests);
+    }
+    arena_release(&run->mem);
+}
+
+/* Is there room in the hands for more than is there? */
+static bool hungry(const struct core *core)
+{
+    if (!core_may_claim(core))
+        return false;
+    for (size_t i = 0; i < core->n_lanes; i++)
+        if (core->lanes[i]->serves && core->lanes[i]->backlog > 0 && !core->lanes[i]->paused)
+            return false; /* there is something to claim without looking */
+    return holds_unstarted(core, NULL) < LIMIT_GRANT_JOBS;
+}
+
+static uint64_t look_at_ms(const struct core *core)
+{
+    if (!core->registered)
+        return UINT64_MAX;
+    if (!core->look_wanted)
+        return core->looked_at_ms + core->config.look_ms;
+    return hungry(core) ? 0 : core->looked_at_ms + LOOK_MS_MIN;
+}
+
+static void look_start(struct core *core)
+{
+    struct ds_step *steps = core->look.steps;
+    core->look_wanted = false;
+    core->looked_at_ms = core_now(core);
+    steps[0] = (struct ds_step){.kind = DS_META_READ};
+    steps[1] = (struct ds_step){.kind = DS_QUEUES_READ};
+    steps[2] = (struct ds_step){.kind = DS_LANES_READ, .lanes_read = {.lane = -1}};
+    steps[3] = (struct ds_step){
+        .kind = DS_NODES_READ,
+        .independent = true,
+        .nodes_read = {.node = core->self.id},
+    };
+    call_issue(core, &core->look, 4, looked);
+}
+
+/* ---- choosing ------------------------------------------------------------------------------- */
+
+/* The slower of the recent mean and the age of the oldest job running; < 0: not known. */
+static double job_ms(const struct core *core, const struct lane_view *lane)
+{
+    double ms = lane->mean_ms;
+    uint64_t now = core_now(core);
+    for (size_t i = 0; i < (size_t)core->self.slots; i++) {
+        const struct running *r = &core->running[i];
+        if (r->page != NULL && r->page->hold->lane == lane &&
+            (double)(now - r->started_at_ms) > ms)
+            ms = (double)(now - r->started_at_ms);
+    }
+    return ms;
+}
+
+static int64_t want_of(const struct core *core, const struct lane_view *lane, bool higher_waits)
+{
+    int64_t slots = core->self.slots;
+    int64_t free_slots = slots - (int64_t)core->n_running;
+    int64_t unstarted = holds_unstarted(core, NULL);
+    double ms = job_ms(core, lane);
+    int64_t target = slots;
+    if (higher_waits || ms > WORK_AHEAD_MS)
+        target = free_slots;
+    else if (ms >= 0)
+        target = (int64_t)((double)slots * WORK_AHEAD_MS / (ms > 0.01 ? ms : 0.01));
+    if (target > CLAIM_AHEAD_JOBS)
+        target = CLAIM_AHEAD_JOBS;
+    if (ms >= 0 && ms <= WORK_AHEAD_MS && !higher_waits && target < slots)
+        target = slots;
+    /* Claims are worth making by the half: one claim for many jobs. */
+    if (target <= 0 || unstarted * 2 > target)
+        return 0;
+    int64_t want = target - unstarted;
+    int64_t share = lane->backlog / (2 * (int64_t)core->live_nodes);
+    if (want > share)
+        want = share;
+    if (want < 1)
+        want = 1;
+    return want < LIMIT_GRANT_JOBS ? want : LIMIT_GRANT_JOBS;
+}
+
+struct lane_view *lanes_choose(struct core *core, int64_t *ret_want)
+{
+    size_t live_holds = 0;
+    for (size_t i = 0; i < core->n_holds; i++)
+        live_holds += core->holds[i]->state == HOLD_LIVE ? 1 : 0;
+    if (live_holds >= LIMIT_HELD_RANGES || core->n_holds >= HOLDS_MAX)
+        return NULL;
+    struct lane_view *best = NULL;
+    bool higher_waits = false;
+    for (size_t k = 0; k < core->n_lanes; k++) {
+        struct lane_view *lane = core->lanes[(core->turn + k) % core->n_lanes];
+        if (!lane->serves || lane->paused || lane->backlog <= 0)
+            continue;
+        if (best == NULL || lane->name.priority < best->name.priority)
+            best = lane;
+    }
+    if (best == NULL)
+        return NULL;
+    /* Work of a higher priority is in hand and waits: more of a lower one only for free slots. */
+    for (size_t i = 0; i < core->n_holds && !higher_waits; i++)
+        higher_waits = core->holds[i]->lane->name.priority < best->name.priority &&
+                       holds_unstarted(core, core->holds[i]->lane) > 0;
+    int64_t want = want_of(core, best, higher_waits);
+    if (want == 0)
+        return NULL;
+    core->turn++;
+    *ret_want = want;
+    return best;
+}
+
+/* ---- asking a peer to share ------------------------------------------------------------------ */
+
+static void asked(struct ds_run *run, void *ctx)
+{
+    struct call *call = ctx;
+    call->under_way = false;
+    call->core->calls_under_way--;
+    arena_release(&run->mem); /* a hint: whatever came of it, it may be asked again */
+}
+
+static void ask_to_share(struct core *core)
+{
+    uint64_t now = core_now(core);
+    if (core->rich_peer == 0 || !call_ready(core, &core->ask) || !core_may_claim(core) ||
+        core->n_holds > 0 || now - core->asked_at_ms < WORK_AHEAD_MS)
+        return;
+    for (size_t i = 0; i < core->n_lanes; i++)
+        if (core->lanes[i]->serves && core->lanes[i]->backlog > 0 && !core->lanes[i]->paused)
+            return;
+    struct lane_view *lane = lane_view_get(core, id_lane(core->rich_id));
+    if (!lane->serves || lane->paused)
+        return;
+    core->asked_at_ms = now;
+    core->ask.steps[0] = (struct ds_step){
+        .kind = DS_NODE_ASK,
+        .node_ask = {.node = core->rich_peer,
+                     .add_request = true,
+                     .request = {.kind = REQUEST_SHED,
+                                 .id = core->rich_id,
+                                 .from = core->self.id}},
+    };
+    core->rich_peer = 0; /* until the next reading of the peers */
+    call_issue(core, &core->ask, 1, asked);
+}
+
+void lanes_tick(struct core *core)
+{
+    if (call_ready(core, &core->look) && core_now(core) >= look_at_ms(core))
+        look_start(core);
+    ask_to_share(core);
+}
+
+uint64_t lanes_due_ms(const struct core *core)
+{
+    if (core->look.under_way)
+        return UINT64_MAX;
+    uint64_t at = look_at_ms(core);
+    return core->look.retry_at_ms > at ? core->look.retry_at_ms : at;
+}
