@@ -7,8 +7,9 @@
  *   KILL       record D -> dead, at the beat seen; gives the frozen record   (crash: anyone repeats)
  *   INTERRUPT  each job that record names as running, at its run             (before any lane)
  *   LANES      which lanes have an entry of D
- *   ESTATE     per lane: ranges of D there, less returns taken, plus a grant not accepted -> pool
- *   CLEAR      per lane: D's record loses that lane's ranges                 -> LANES until none
+ *   ESTATE     per lane: ranges of D there, less returns taken, plus a grant not accepted -> pool;
+ *              back to LANES until no lane has its entry
+ *   CLEAR      D's record loses its ranges, lane by lane
  *
  * Any live node may do any part, again and again; guards make the second one change nothing. The
  * same steps end a node's own life at a graceful stop. Invariants: I1, I4.
@@ -109,6 +110,25 @@ static size_t estate_of(const struct burial *burial, const struct lane *lane,
     return n;
 }
 
+/* No lane has its entry: whatever ranges its record still names were put into the pools by the
+ * step that removed the entry. */
+static void clear_make(struct core *core)
+{
+    struct burial *burial = &core->burial;
+    for (size_t i = 0; !burial->record_gone && i < burial->record.n_ranges; i++) {
+        int32_t lane = id_lane(burial->record.ranges[i].range.a);
+        bool known = false;
+        for (size_t k = 0; k < burial->n_lanes; k++)
+            known = known || burial->lanes[k] == lane;
+        if (!known && burial->n_lanes < LIMIT_RUN_STEPS)
+            burial->lanes[burial->n_lanes++] = lane;
+    }
+    if (burial->n_lanes > 0)
+        burial->stage = BURY_CLEAR;
+    else
+        burial_over(core);
+}
+
 static void lanes_seen(struct core *core, struct ds_run *run)
 {
     struct burial *burial = &core->burial;
@@ -136,34 +156,27 @@ static void lanes_seen(struct core *core, struct ds_run *run)
         }
     }
     if (burial->n_lanes == 0) {
-        burial_over(core);
+        clear_make(core);
         return;
     }
     memcpy(burial->call.steps, steps, burial->n_lanes * sizeof(steps[0]));
     burial->stage = BURY_ESTATE;
 }
 
-/* Lanes whose entry is gone may be cleared from the record; the others are read again. */
-static void estate_taken(struct core *core, const struct ds_run *run)
-{
-    struct burial *burial = &core->burial;
-    size_t n = 0;
-    bool full = false;
-    for (size_t i = 0; i < run->n_steps; i++) {
-        if (run->steps[i].rc == 0 || run->steps[i].rc == ERR_NOT_FOUND)
-            burial->lanes[n++] = burial->lanes[i];
-        full = full || (run->steps[i].rc != 0 && run->steps[i].rc != ERR_NOT_FOUND &&
-                        run->steps[i].rc != ERR_CONFLICT);
-    }
-    burial->n_lanes = n;
-    burial->stage = n > 0 && !burial->record_gone ? BURY_CLEAR : BURY_LANES;
-    if (full)
-        call_retry(core, &burial->call);
-}
-
 static bool trouble(int rc)
 {
     return rc != 0 && rc != ERR_NOT_FOUND && rc != ERR_CONFLICT;
+}
+
+/* Whatever came of each, the lanes are read again: only they tell that nothing is left. */
+static void estate_taken(struct core *core, const struct ds_run *run)
+{
+    core->burial.stage = BURY_LANES;
+    for (size_t i = 0; i < run->n_steps; i++)
+        if (trouble(run->steps[i].rc)) {
+            call_retry(core, &core->burial.call);
+            return;
+        }
 }
 
 static void buried(struct ds_run *run, void *ctx)
@@ -180,8 +193,10 @@ static void buried(struct ds_run *run, void *ctx)
         call_retry(core, call);
     } else if (burial->stage == BURY_KILL) {
         killed(core, &run->steps[0]);
-    } else if (burial->stage == BURY_INTERRUPT || burial->stage == BURY_CLEAR) {
+    } else if (burial->stage == BURY_INTERRUPT) {
         burial->stage = BURY_LANES;
+    } else if (burial->stage == BURY_CLEAR) {
+        burial_over(core);
     } else {
         lanes_seen(core, run);
     }

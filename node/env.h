@@ -33,10 +33,12 @@ struct env_class {
      * few runs under way (fewer than LIMIT_ASYNC_RUNS). */
     void (*run)(struct env *env, struct ds_run *run);
 
-    /* Starts a job on a free slot (the core counts slots). `job` is borrowed during the call.
+    /* Starts a job of that lane on a free slot (the core counts slots). Both are borrowed during
+     * the call.
      * 0: core_job_ended follows. ERR_INVALID: this job can never be started (err says why).
      * Another code: not now (the machine has no process to spare). */
-    int (*start)(struct env *env, const struct job *job, struct error *err);
+    int (*start)(struct env *env, const struct job *job, const struct lane_name *lane,
+                 struct error *err);
 
     /* Asks for the end of a started job: TERM, and KILL after grace_ms (0: at once). */
     void (*end)(struct env *env, int64_t id, int32_t run, uint64_t grace_ms);
