@@ -1,0 +1,185 @@
+/* A node as a process: reaper first, then threads and the datastore, then one incarnation after
+ * another until it is stopped. A fenced incarnation ends its jobs; the next one starts anew under
+ * another id. Thread: main. */
+#define _GNU_SOURCE
+#include "node/node.h"
+
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "node/host.h"
+#include "node/loop.h"
+
+enum {
+    LEASE_MS_DEFAULT = 5000,
+    STOP_TIMEOUT_MS_DEFAULT = 30000,
+    KILL_GRACE_MS = 5000,
+    HOLE_GRACE_MS = 20000,
+    LOOK_MS = 10000,
+    FENCED_MAX = 10, /* incarnations lost within FENCED_SPAN_S before it gives up */
+    FENCED_SPAN_S = 60,
+};
+
+static int32_t processors(void)
+{
+    cpu_set_t set;
+    if (sched_getaffinity(0, sizeof(set), &set) == 0 && CPU_COUNT(&set) > 0)
+        return CPU_COUNT(&set) < LIMIT_SLOTS ? CPU_COUNT(&set) : LIMIT_SLOTS;
+    return 1;
+}
+
+static int open_store(void *ctx, struct datastore **ret_ds, struct error *err)
+{
+    return datastore_open(ctx, DS_CREATE, ret_ds, err);
+}
+
+static int64_t random_id(void)
+{
+    uint64_t id = 0;
+    while (id >> 1 == 0)
+        if (getrandom(&id, sizeof(id), 0) != (ssize_t)sizeof(id))
+            id = (uint64_t)time(NULL) << 20 ^ (uint64_t)getpid();
+    return (int64_t)(id >> 1);
+}
+
+struct identity {
+    struct node node;
+    char queues[LIMIT_QUEUES_SERVED][LIMIT_NAME_BYTES + 1];
+    char types[2][LIMIT_NAME_BYTES + 1];
+};
+
+static int identity_make(const struct node_config *config, struct identity *id, struct error *err)
+{
+    *id = (struct identity){0};
+    struct node *node = &id->node;
+    host_identify(node);
+    host_name(node->name);
+    if (config->name != NULL) {
+        if (!name_valid(config->name))
+            return error_set(err, ERR_INVALID,
+                             "node name '%.80s' is not 1 to %d of A-Z a-z 0-9 . _ -", config->name,
+                             LIMIT_NAME_BYTES);
+        snprintf(node->name, sizeof(node->name), "%s", config->name);
+    }
+    if (config->slots < 0 || config->slots > LIMIT_SLOTS)
+        return error_set(err, ERR_LIMIT, "slots must be 1 to %d", LIMIT_SLOTS);
+    if (config->n_queues > LIMIT_QUEUES_SERVED)
+        return error_set(err, ERR_LIMIT, "a node serves at most %d queues", LIMIT_QUEUES_SERVED);
+    node->slots = config->slots > 0 ? config->slots : processors();
+    node->lease_ms = config->lease_ms > 0 ? (int64_t)config->lease_ms : LEASE_MS_DEFAULT;
+    for (size_t i = 0; i < config->n_queues; i++) {
+        if (!name_valid(config->queues[i]))
+            return error_set(err, ERR_INVALID, "queue name '%.80s' is not valid", config->queues[i]);
+        snprintf(id->queues[i], sizeof(id->queues[i]), "%s", config->queues[i]);
+    }
+    node->n_queues = config->n_queues;
+    if (node->n_queues == 0)
+        snprintf(id->queues[node->n_queues++], sizeof(id->queues[0]), "%s", QUEUE_DEFAULT);
+    node->queues = id->queues;
+    snprintf(id->types[0], sizeof(id->types[0]), "exec");
+    snprintf(id->types[1], sizeof(id->types[1]), "noop");
+    node->types = id->types;
+    node->n_types = 2;
+    return 0;
+}
+
+/* What the store needs of a program must be known to this one before it writes a word. */
+static int features_check(const char *uri, struct error *err)
+{
+    struct datastore *ds;
+    int rc = datastore_open(uri, DS_CREATE, &ds, err);
+    if (rc < 0)
+        return rc;
+    struct arena mem = {0};
+    struct ds_step step = {.kind = DS_META_READ};
+    rc = datastore_step(ds, &step, &mem, err);
+    if (rc == 0 && (step.meta_read.ret_meta.features & ~(int64_t)FEATURES_KNOWN) != 0)
+        rc = error_set(err, ERR_VERSION,
+                       "the store at %s uses features this version of stint does not know: "
+                       "install the newer version",
+                       uri);
+    arena_release(&mem);
+    datastore_close(ds);
+    return rc;
+}
+
+static int incarnations(const struct node_config *config, struct loop_config *loop,
+                        struct identity *id, struct error *err)
+{
+    bool stopped = false;
+    unsigned fenced = 0;
+    time_t span_start = time(NULL);
+    for (;;) {
+        id->node.id = random_id();
+        fprintf(stderr, "stint: node %s starts: pid %d, %d slots, store %s\n", id->node.name,
+                (int)getpid(), id->node.slots, config->store_uri);
+        struct error why = {0};
+        enum core_phase phase = loop_run(loop, &stopped, &why);
+        if (phase == CORE_STOPPED) {
+            fprintf(stderr, "stint: node %s stopped\n", id->node.name);
+            return 0;
+        }
+        if (phase == CORE_FAILED) {
+            *err = why;
+            return why.code;
+        }
+        fprintf(stderr, "stint: node %s was fenced off: %s; its jobs were ended\n", id->node.name,
+                why.text);
+        if (stopped)
+            return 0;
+        if (time(NULL) - span_start > FENCED_SPAN_S) {
+            span_start = time(NULL);
+            fenced = 0;
+        }
+        if (++fenced >= FENCED_MAX)
+            return error_set(err, ERR_REFUSED,
+                             "fenced off %u times within %d s: is the lease of %lld ms too short "
+                             "for this machine or its datastore?",
+                             fenced, FENCED_SPAN_S, (long long)id->node.lease_ms);
+    }
+}
+
+int node_main(const struct node_config *config, struct error *err)
+{
+    struct identity id;
+    struct reaper *reaper = NULL;
+    struct async *async = NULL;
+    char *uri = strdup(config->store_uri);
+    int rc = uri != NULL ? identity_make(config, &id, err) : ERR_NO_MEMORY;
+    if (rc < 0)
+        goto out;
+    signal(SIGPIPE, SIG_IGN);
+    rc = reaper_start(&reaper, err);
+    if (rc < 0)
+        goto out;
+    rc = features_check(uri, err);
+    if (rc < 0)
+        goto out;
+    rc = async_start(open_store, uri, &async, err);
+    if (rc < 0)
+        goto out;
+    struct loop_config loop = {
+        .core = {.identity = &id.node,
+                 .name_fixed = config->name != NULL,
+                 .stop_timeout_ms = config->stop_timeout_ms != UINT64_MAX ? config->stop_timeout_ms
+                                                                          : STOP_TIMEOUT_MS_DEFAULT,
+                 .kill_grace_ms = KILL_GRACE_MS,
+                 .hole_grace_ms = HOLE_GRACE_MS,
+                 .look_ms = LOOK_MS},
+        .async = async,
+        .reaper = reaper,
+    };
+    rc = incarnations(config, &loop, &id, err);
+out:
+    if (async != NULL)
+        async_stop(async);
+    reaper_stop(reaper);
+    free(uri);
+    return rc;
+}
