@@ -27,9 +27,8 @@ bool proctree_usable(void);
 /* Reaps the children that have ended. Returns true when no child is left at all. */
 bool proctree_reap(proctree_reaped reaped, void *ctx) __attribute__((warn_unused_result));
 
-/* Sends SIGTERM once to everything below this process, and SIGCONT: what is stopped acts on it only
- * then. */
-void proctree_terminate(void);
+/* Sends `signal` once to everything below this process. */
+void proctree_signal(int signal);
 
 /* Ends and reaps everything below this process but `spare` (may be NULL). True when nothing is
  * left, false when `bound_ms` passed first (processes of another user, or stuck in the kernel).

@@ -1,0 +1,702 @@
+/* `stint submit`: one job, or many from lines or JSON lines.
+ *
+ * A bulk submit from a file takes a name made of what is asked for and of the file as it stands, so
+ * that the same command run again after an interruption adds only what is missing; run again after
+ * it was complete, it is a new submit (the name's generation). A lock on the file keeps two live
+ * submits of it from being taken for one. Single-threaded. */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cli/output.h"
+#include "cli/progress.h"
+#include "cli/submit.h"
+#include "cli/wait.h"
+
+enum { IDLE_MS = 20, SHOWN_RANGES = 4 };
+
+static const struct cli_option options[] = {
+    {"each", 0, "FILE|-", "one job a line; {} in the command (or --payload) is the line",
+     SETTING_NONE},
+    {"null", '0', NULL, "lines of --each end with a NUL (find -print0)", SETTING_NONE},
+    {"jsonl", 0, "FILE|-", "one JSON job a line", SETTING_NONE},
+    {"queue", 'q', "NAME", "queue (default: default)", SETTING_QUEUE},
+    {"priority", 0, "N", "0 (first) to 9 (last), 5 by default", SETTING_NONE},
+    {"type", 0, "NAME", "type of job (exec when a command is given)", SETTING_NONE},
+    {"payload", 0, "TEXT|@FILE|-", "input of the job; standard input of a command", SETTING_NONE},
+    {"max-attempts", 0, "N", "run a failing job up to N times (default 1)", SETTING_NONE},
+    {"timeout", 0, "DURATION", "end an attempt after this long: 500ms, 10s, 5m, 2h", SETTING_NONE},
+    {"batch", 0, "NAME", "a name to wait for and to list by", SETTING_NONE},
+    {"cwd", 0, "FOLDER", "where the command runs (default: here)", SETTING_NONE},
+    {"env", 0, "NAME=VALUE", "add to the command's environment; may be repeated", SETTING_NONE},
+    {"key", 0, "NAME", "unique among unfinished jobs; else the first one's id is printed",
+     SETTING_NONE},
+    {"token", 0, "NAME", "name of this submit: the same again adds only what is missing",
+     SETTING_NONE},
+    {"wait", 0, NULL, "wait until the jobs have ended", SETTING_NONE},
+    {0},
+};
+
+struct submit {
+    struct cli *cli;
+    struct submit_plan plan;
+    const char *each, *jsonl, *token, *payload;
+    struct submit_input input;
+    bool bulk;
+    struct datastore *ds;
+    struct interrupt interrupt;
+    struct submit_sender sender;
+    struct submit_batch batch;
+    struct progress progress;
+    struct bytes line; /* of the input, not yet a job */
+    bool pending, at_end, resumable;
+};
+
+/* ---- from options to a plan ------------------------------------------------------------------ */
+
+/* Reads a whole payload, bounded. */
+static int payload_read(const char *path, struct arena *mem, struct bytes *ret_payload)
+{
+    char quoted[QUOTE_BYTES];
+    bool standard = strcmp(path, "-") == 0;
+    FILE *file = standard ? stdin : fopen(path, "re");
+    if (file == NULL)
+        return cli_error(CLI_USAGE, "cannot read the payload from %s: %s",
+                         cli_quote(quoted, path), strerror(errno));
+    uint8_t *bytes = arena_alloc(mem, LIMIT_PAYLOAD_BYTES + 1);
+    errno = 0;
+    size_t n = fread(bytes, 1, LIMIT_PAYLOAD_BYTES + 1, file);
+    bool bad = ferror(file) != 0;
+    if (!standard)
+        fclose(file);
+    if (bad)
+        return cli_error(CLI_USAGE, "cannot read the payload from %s: %s",
+                         cli_quote(quoted, path), strerror(errno));
+    if (n > LIMIT_PAYLOAD_BYTES)
+        return cli_error(CLI_USAGE, "the payload is larger than %d bytes; give the job a file's "
+                                    "name instead",
+                         LIMIT_PAYLOAD_BYTES);
+    *ret_payload = (struct bytes){bytes, n};
+    return CLI_OK;
+}
+
+static int plan_payload(struct submit *submit)
+{
+    struct submit_plan *plan = &submit->plan;
+    const char *text = submit->payload;
+    if (text == NULL)
+        return CLI_OK;
+    bool standard = strcmp(text, "-") == 0;
+    if (standard && ((submit->each != NULL && strcmp(submit->each, "-") == 0) ||
+                     (submit->jsonl != NULL && strcmp(submit->jsonl, "-") == 0)))
+        return cli_error(CLI_USAGE, "standard input cannot be both the payload and the lines");
+    if (standard || text[0] == '@')
+        return payload_read(standard ? "-" : text + 1, &plan->mem, &plan->payload);
+    if (strlen(text) > LIMIT_PAYLOAD_BYTES)
+        return cli_error(CLI_USAGE, "the payload is larger than %d bytes", LIMIT_PAYLOAD_BYTES);
+    plan->payload = (struct bytes){(const uint8_t *)text, strlen(text)};
+    return CLI_OK;
+}
+
+/* The command, each argument with its NUL. */
+static int plan_argv(struct submit *submit)
+{
+    struct cli *cli = submit->cli;
+    size_t size = 0;
+    bool hole = false;
+    for (int i = 0; i < cli->n_operands; i++) {
+        size += strlen(cli->operands[i]) + 1;
+        hole = hole || strstr(cli->operands[i], "{}") != NULL;
+    }
+    bool append = submit->each != NULL && !hole && size > 0;
+    size += append ? sizeof("{}") : 0;
+    if (size > LIMIT_ARGV_BYTES)
+        return cli_error(CLI_USAGE,
+                         "the command's arguments are %zu bytes; at most %d are allowed: put them "
+                         "into a file or --payload",
+                         size, LIMIT_ARGV_BYTES);
+    if (cli->n_operands > 0 && cli->operands[0][0] == '\0')
+        return cli_error(CLI_USAGE, "the command is empty; see `stint submit --help`");
+    uint8_t *to = arena_alloc(&submit->plan.mem, size);
+    submit->plan.argv = (struct bytes){to, size};
+    for (int i = 0; i < cli->n_operands; i++) {
+        size_t len = strlen(cli->operands[i]) + 1;
+        memcpy(to, cli->operands[i], len);
+        to += len;
+    }
+    if (append)
+        memcpy(to, "{}", sizeof("{}"));
+    return CLI_OK;
+}
+
+static int plan_env(struct submit *submit)
+{
+    size_t at = 0, size = 0;
+    struct error err = {0};
+    for (const char *text; (text = cli_option_next(submit->cli, "env", &at)) != NULL;) {
+        if (env_check(text, strlen(text), &err) < 0)
+            return cli_error(CLI_USAGE, "--env %s", err.text);
+        size += strlen(text) + 1;
+    }
+    if (size > LIMIT_ENV_BYTES)
+        return cli_error(CLI_USAGE, "--env settings are %zu bytes; at most %d", size,
+                         LIMIT_ENV_BYTES);
+    uint8_t *to = arena_alloc(&submit->plan.mem, size);
+    submit->plan.spec.env = (struct bytes){to, size};
+    at = 0;
+    for (const char *text; (text = cli_option_next(submit->cli, "env", &at)) != NULL;) {
+        memcpy(to, text, strlen(text) + 1);
+        to += strlen(text) + 1;
+    }
+    return CLI_OK;
+}
+
+/* An absolute folder: the job runs elsewhere and later. */
+static int plan_cwd(struct submit *submit)
+{
+    const char *cwd = cli_option(submit->cli, "cwd");
+    char here[LIMIT_PATH_BYTES] = "";
+    if (cwd != NULL && (cwd[0] == '\0' || strlen(cwd) >= LIMIT_PATH_BYTES))
+        return cli_error(CLI_USAGE, "--cwd must be a path of 1 to %d bytes", LIMIT_PATH_BYTES - 1);
+    if (cwd != NULL && cwd[0] == '/') {
+        submit->plan.cwd = cwd;
+        return CLI_OK;
+    }
+    if (getcwd(here, sizeof(here)) == NULL)
+        return cli_error(CLI_USAGE, "cannot tell the current folder: %s; give --cwd",
+                         strerror(errno));
+    size_t size = strlen(here) + (cwd != NULL ? strlen(cwd) : 0) + 2;
+    if (size > LIMIT_PATH_BYTES)
+        return cli_error(CLI_USAGE, "--cwd is too long a path");
+    char *path = arena_alloc(&submit->plan.mem, size);
+    snprintf(path, size, "%s%s%s", here, cwd != NULL ? "/" : "", cwd != NULL ? cwd : "");
+    submit->plan.cwd = path;
+    return CLI_OK;
+}
+
+static int plan_names(struct submit *submit)
+{
+    struct cli *cli = submit->cli;
+    struct submit_plan *plan = &submit->plan;
+    const char *queue = NULL;
+    int64_t priority = PRIORITY_DEFAULT, attempts = 0;
+    int status = cli_option_name(cli, "queue", &queue);
+    if (status == CLI_OK)
+        status = cli_option_name(cli, "type", &plan->type);
+    if (status == CLI_OK)
+        status = cli_option_name(cli, "batch", &plan->batch);
+    if (status == CLI_OK)
+        status = cli_option_name(cli, "key", &plan->spec.key);
+    if (status == CLI_OK)
+        status = cli_option_name(cli, "token", &submit->token);
+    if (status == CLI_OK)
+        status = cli_option_number(cli, "priority", 0, LIMIT_PRIORITIES - 1, &priority);
+    if (status == CLI_OK)
+        status = cli_option_number(cli, "max-attempts", 1, LIMIT_ATTEMPTS, &attempts);
+    if (status == CLI_OK)
+        status = cli_option_duration(cli, "timeout", &plan->spec.timeout_ms);
+    if (status == CLI_OK && cli_option(cli, "timeout") != NULL && plan->spec.timeout_ms == 0)
+        status = cli_error(CLI_USAGE, "--timeout must be longer than nothing");
+    if (status != CLI_OK)
+        return status;
+    plan->spec.max_attempts = (int32_t)attempts;
+    plan->lane = (struct lane_name){.priority = (int32_t)priority};
+    snprintf(plan->lane.queue, sizeof(plan->lane.queue), "%s",
+             queue != NULL ? queue : QUEUE_DEFAULT);
+    return CLI_OK;
+}
+
+/* What fits what: forms, types, and options that only some take. */
+static int forms_check(struct submit *submit)
+{
+    struct cli *cli = submit->cli;
+    const char *type = submit->plan.type;
+    bool command = cli->n_operands > 0, exec = type != NULL && strcmp(type, "exec") == 0;
+    if (submit->each != NULL && submit->jsonl != NULL)
+        return cli_error(CLI_USAGE, "give --each or --jsonl, not both");
+    if (cli_option(cli, "null") != NULL && submit->each == NULL)
+        return cli_error(CLI_USAGE, "-0 goes with --each");
+    if (submit->jsonl != NULL && command)
+        return cli_error(CLI_USAGE, "--jsonl takes no command; each line has its \"argv\"");
+    if (submit->jsonl != NULL && submit->plan.spec.key != NULL)
+        return cli_error(CLI_USAGE, "--key would be the same for all lines; put \"key\" into them");
+    if (submit->each != NULL && submit->plan.spec.key != NULL)
+        return cli_error(CLI_USAGE, "--key would be the same for all lines; use --jsonl");
+    if (command && type != NULL && !exec)
+        return cli_error(CLI_USAGE, "a job of type %s takes no command; give it --payload", type);
+    if (submit->jsonl == NULL && !command && (type == NULL || exec))
+        return cli_error(CLI_USAGE,
+                         "no command; give one after --, or --type with --payload, or --jsonl; see "
+                         "`stint submit --help`");
+    if (!command && submit->jsonl == NULL &&
+        (cli_option(cli, "cwd") != NULL || cli_option(cli, "env") != NULL))
+        return cli_error(CLI_USAGE, "--cwd and --env are for commands only");
+    return CLI_OK;
+}
+
+static int plan_make(struct submit *submit)
+{
+    struct cli *cli = submit->cli;
+    struct submit_plan *plan = &submit->plan;
+    submit->each = cli_option(cli, "each");
+    submit->jsonl = cli_option(cli, "jsonl");
+    submit->payload = cli_option(cli, "payload");
+    submit->bulk = submit->each != NULL || submit->jsonl != NULL;
+    int status = plan_names(submit);
+    if (status == CLI_OK)
+        status = forms_check(submit);
+    if (status == CLI_OK)
+        status = plan_payload(submit);
+    if (status == CLI_OK)
+        status = plan_argv(submit);
+    if (status == CLI_OK)
+        status = plan_env(submit);
+    bool commands = cli->n_operands > 0 || submit->jsonl != NULL;
+    if (status == CLI_OK && commands)
+        status = plan_cwd(submit);
+    if (status != CLI_OK)
+        return status;
+    if (cli->n_operands > 0) {
+        plan->type = "exec";
+        plan->spec.cwd = plan->cwd; /* a JSON line that is no command has none */
+    }
+    const struct job_spec *spec = &plan->spec;
+    plan->spec_used = spec->max_attempts != 0 || spec->timeout_ms != 0 || spec->cwd != NULL ||
+                      spec->env.len > 0 || spec->key != NULL;
+    if (plan->argv.len == 0 && submit->payload == NULL && submit->each != NULL)
+        template_init(&plan->each, (struct bytes){(const uint8_t *)"{}", 2});
+    else
+        template_init(&plan->each, plan->argv.len > 0 ? plan->argv : plan->payload);
+    return CLI_OK;
+}
+
+/* ---- the submit's name ----------------------------------------------------------------------- */
+
+/* FNV-1a, 128 bits (Fowler, Noll, Vo; draft-eastlake-fnv). */
+struct hash {
+    unsigned __int128 value;
+};
+
+static void hash_add(struct hash *hash, const void *data, size_t len)
+{
+    const unsigned __int128 prime = ((unsigned __int128)1 << 88) + 0x13b;
+    const uint8_t *bytes = data;
+    for (size_t i = 0; i < len; i++)
+        hash->value = (hash->value ^ bytes[i]) * prime;
+}
+
+static void hash_number(struct hash *hash, int64_t number)
+{
+    hash_add(hash, &number, sizeof(number));
+}
+
+/* With its length, so that no two lists of texts look alike. */
+static void hash_bytes(struct hash *hash, struct bytes bytes)
+{
+    hash_number(hash, (int64_t)bytes.len);
+    hash_add(hash, bytes.data, bytes.len);
+}
+
+static void hash_text(struct hash *hash, const char *text)
+{
+    hash_number(hash, text != NULL);
+    if (text != NULL)
+        hash_bytes(hash, (struct bytes){(const uint8_t *)text, strlen(text)});
+}
+
+static void auto_name(const struct submit *submit, const struct stat *file,
+                      char name[LIMIT_NAME_BYTES + 1])
+{
+    const struct submit_plan *plan = &submit->plan;
+    char here[LIMIT_PATH_BYTES] = "";
+    struct hash hash = {(unsigned __int128)0x6c62272e07bb0142ULL << 64 | 0x62b821756295c58dULL};
+    if (getcwd(here, sizeof(here)) == NULL)
+        here[0] = '\0';
+    hash_number(&hash, getuid());
+    hash_text(&hash, here);
+    hash_number(&hash, submit->each != NULL);
+    hash_number(&hash, submit->input.zero);
+    hash_text(&hash, plan->lane.queue);
+    hash_number(&hash, plan->lane.priority);
+    hash_text(&hash, plan->type);
+    hash_text(&hash, plan->batch);
+    hash_bytes(&hash, plan->payload);
+    hash_bytes(&hash, plan->argv);
+    hash_bytes(&hash, plan->spec.env);
+    hash_text(&hash, plan->cwd);
+    hash_number(&hash, plan->spec.timeout_ms);
+    hash_number(&hash, plan->spec.max_attempts);
+    hash_number(&hash, (int64_t)file->st_dev);
+    hash_number(&hash, (int64_t)file->st_ino);
+    hash_number(&hash, file->st_size);
+    hash_number(&hash, file->st_mtim.tv_sec);
+    hash_number(&hash, file->st_mtim.tv_nsec);
+    snprintf(name, LIMIT_NAME_BYTES + 1, "auto-%016" PRIx64 "%016" PRIx64,
+             (uint64_t)(hash.value >> 64), (uint64_t)hash.value);
+}
+
+/* Nobody finds it again, but a lost reply of our own is read back by it. */
+static void random_name(char name[LIMIT_NAME_BYTES + 1])
+{
+    uint64_t random[2] = {clock_ms(), (uint64_t)getpid()};
+    if (getrandom(random, sizeof(random), 0) < 0)
+        random[0] ^= (uint64_t)clock_utc_ms();
+    snprintf(name, LIMIT_NAME_BYTES + 1, "once-%016" PRIx64 "%016" PRIx64, random[0], random[1]);
+}
+
+/* Names the submit, and finds what is there of it. *ret_complete: nothing is left to add. */
+static int name_take(struct submit *submit, bool *ret_complete, struct error *err)
+{
+    struct stat file;
+    char base[LIMIT_NAME_BYTES + 1], name[LIMIT_NAME_BYTES + 1];
+    *ret_complete = false;
+    submit->resumable = true;
+    if (submit->token != NULL)
+        return sender_name(&submit->sender, submit->token, ret_complete, err);
+    submit->resumable = submit->bulk && submit->input.regular &&
+                        flock(submit->input.fd, LOCK_EX | LOCK_NB) == 0 &&
+                        fstat(submit->input.fd, &file) == 0;
+    if (!submit->bulk)
+        return 0; /* one row in one commit */
+    if (!submit->resumable) {
+        random_name(submit->sender.name);
+        return 0;
+    }
+    auto_name(submit, &file, base);
+    for (int generation = 0;; generation++) {
+        snprintf(name, sizeof(name), "%.48s.%d", base, generation);
+        int rc = sender_name(&submit->sender, name, ret_complete, err);
+        if (rc < 0 || !*ret_complete)
+            return rc;
+    }
+}
+
+/* ---- the bulk loop --------------------------------------------------------------------------- */
+
+static int batch_send(struct submit *submit, bool last, struct error *err)
+{
+    int rc = sender_send(&submit->sender, &submit->batch, last, err);
+    progress_show(&submit->progress, submit->input.bytes, submit->input.size,
+                  submit->sender.index - submit->sender.already);
+    return rc;
+}
+
+/* Before a read of a pipe that may block: what has gathered is sent when the writer pauses. */
+static int input_wait(void *ctx)
+{
+    struct submit *submit = ctx;
+    struct error err = {0};
+    for (;;) {
+        bool gathered = submit->batch.n > 0 && sender_room(&submit->sender) == INT64_MAX;
+        if (interrupt_wait(&submit->interrupt, submit->input.fd, gathered ? IDLE_MS : 60 * 1000))
+            return 0;
+        if (interrupt_seen(&submit->interrupt) != 0)
+            return ERR_REFUSED;
+        int rc = gathered ? batch_send(submit, false, &err) : 0;
+        if (rc < 0) {
+            progress_clear(&submit->progress);
+            cli_note("%s", err.text);
+            return rc;
+        }
+    }
+}
+
+/* Makes sure that a line is pending, or at_end. */
+static int line_ahead(struct submit *submit, struct error *err)
+{
+    if (submit->pending || submit->at_end)
+        return 0;
+    int rc = input_next(&submit->input, &submit->line, err);
+    submit->pending = rc == 1;
+    submit->at_end = rc == 0;
+    return rc < 0 ? rc : 0;
+}
+
+static int job_add(struct submit *submit, struct error *err)
+{
+    struct submit_batch *batch = &submit->batch;
+    struct lane_name lane;
+    struct error why = {0};
+    size_t used = batch->used;
+    int rc = submit->jsonl != NULL
+                 ? submit_job_json(&submit->plan, submit->line, batch, &batch->jobs[batch->n],
+                                   &lane, &why)
+                 : submit_job_line(&submit->plan, submit->line, batch, &batch->jobs[batch->n],
+                                   &lane, &why);
+    if (rc == 0)
+        rc = sender_add(&submit->sender, batch, &lane, &why);
+    if (rc == ERR_BUSY)
+        batch->used = used;
+    char quoted[QUOTE_BYTES];
+    if (rc < 0 && rc != ERR_BUSY)
+        error_set(err, ERR_INVALID, "%s, line %" PRId64 ": %s",
+                  cli_quote(quoted, submit->input.name), submit->input.line, why.text);
+    return rc < 0 && rc != ERR_BUSY ? ERR_INVALID : rc;
+}
+
+/* Fills the batch from the input: 0 when it is to be sent. */
+static int batch_fill(struct submit *submit, struct error *err)
+{
+    struct submit_batch *batch = &submit->batch;
+    int rc = 0;
+    while (batch->n < SUBMIT_BATCH_JOBS && batch->used < SUBMIT_CLOSE_BYTES &&
+           (int64_t)batch->n < sender_room(&submit->sender)) {
+        rc = line_ahead(submit, err);
+        if (rc < 0 || submit->at_end)
+            return rc;
+        rc = job_add(submit, err);
+        if (rc == ERR_BUSY)
+            return 0;
+        if (rc < 0)
+            return rc;
+        submit->pending = false;
+    }
+    /* The last chunk says so, and only the line after it tells which one that is. */
+    return submit->input.regular ? line_ahead(submit, err) : 0;
+}
+
+/* Passes over the lines of a chunk that is there. */
+static int chunk_skip(struct submit *submit, const struct submit_chunk *chunk, struct error *err)
+{
+    for (int64_t i = 0; i < chunk->count; i++) {
+        int rc = line_ahead(submit, err);
+        if (rc < 0)
+            return rc;
+        if (submit->at_end)
+            return error_set(err, ERR_REFUSED,
+                             "the input ends before what was submitted under token %s; was it "
+                             "another file?",
+                             submit->sender.name);
+        submit->pending = false;
+    }
+    sender_skip(&submit->sender, chunk);
+    return 0;
+}
+
+static int bulk_run(struct submit *submit, struct error *err)
+{
+    bool told = false;
+    int rc = 0;
+    while (rc == 0 && !submit->at_end) {
+        const struct submit_chunk *chunk = sender_found(&submit->sender);
+        if (chunk != NULL) {
+            rc = chunk_skip(submit, chunk, err);
+            continue;
+        }
+        if (!told && submit->sender.already > 0)
+            cli_note("continuing an interrupted submit: %" PRId64 " jobs were there already",
+                     submit->sender.already);
+        told = true;
+        if (interrupt_seen(&submit->interrupt) != 0)
+            return ERR_REFUSED;
+        rc = batch_fill(submit, err);
+        if (rc == 0 && submit->batch.n > 0)
+            rc = batch_send(submit, submit->at_end, err);
+    }
+    return rc;
+}
+
+/* ---- what came of it ------------------------------------------------------------------------- */
+
+static void ids_print(struct submit *submit, const struct view *view)
+{
+    struct id_set *ids = &submit->sender.ids;
+    id_set_sort(ids);
+    for (size_t i = 0; i < ids->n; i++) {
+        char text[2 * ID_TEXT_BYTES], end[ID_TEXT_BYTES];
+        struct range range = ids->ranges[i];
+        const struct lane *lane = view_lane(view, id_lane(range.a));
+        if (!submit->cli->json) {
+            printf("%s\n", view_range(view, text, range));
+            continue;
+        }
+        struct json json;
+        json_open(&json, stdout);
+        if (!submit->bulk)
+            json_text(&json, "id", view_id(view, text, range.a));
+        json_text(&json, "range", view_range(view, text, range));
+        json_text(&json, "first", view_id(view, text, range.a));
+        json_text(&json, "last", view_id(view, end, range.b - 1));
+        json_number(&json, "count", range_count(range));
+        json_text(&json, "queue", lane != NULL ? lane->name.queue : NULL);
+        json_number(&json, "priority", lane != NULL ? lane->name.priority : PRIORITY_DEFAULT);
+        json_close(&json);
+    }
+    fflush(stdout);
+}
+
+/* "1-5000 7001-9000 ..." for a line to a person. */
+static char *ids_text(const struct submit *submit, const struct view *view)
+{
+    const struct id_set *ids = &submit->sender.ids;
+    char *text = cli_copy("");
+    for (size_t i = 0; i < ids->n && i < SHOWN_RANGES; i++) {
+        char range[2 * ID_TEXT_BYTES];
+        char *more = cli_format("%s%s%s", text, i > 0 ? " " : "",
+                                view_range(view, range, ids->ranges[i]));
+        free(text);
+        text = more;
+    }
+    if (ids->n <= SHOWN_RANGES)
+        return text;
+    char *more = cli_format("%s ...", text);
+    free(text);
+    return more;
+}
+
+/* Jobs in the whole input, by reading on; -1 where that would wait. */
+static int64_t jobs_in_input(struct submit *submit)
+{
+    struct error err = {0};
+    int64_t rest = 0;
+    if (!submit->input.regular)
+        return -1;
+    while (line_ahead(submit, &err) == 0 && !submit->at_end) {
+        submit->pending = false;
+        rest++;
+    }
+    return err.code == 0 ? submit->sender.index + rest : -1;
+}
+
+static int partly(struct submit *submit, const struct view *view, int rc, const struct error *err)
+{
+    int64_t sent = submit->sender.index;
+    int signal = interrupt_seen(&submit->interrupt);
+    if (sent == 0 && signal != 0)
+        return cli_error(CLI_SIGNAL + signal, "interrupted; nothing was submitted");
+    if (sent == 0)
+        return cli_error(rc == ERR_INVALID || rc == ERR_LIMIT ? CLI_USAGE : cli_status_of(rc),
+                         "%s; nothing was submitted", err->text);
+    char *ids = ids_text(submit, view);
+    int64_t whole = signal != 0 || rc != ERR_INVALID ? jobs_in_input(submit) : -1;
+    char *of = whole >= 0 ? cli_format(" of %" PRId64, whole) : cli_copy("");
+    const char *next = rc == ERR_INVALID || rc == ERR_LIMIT ? "submit the lines after these"
+                       : submit->resumable ? "run the same command again to add the rest"
+                                           : "submit the lines after these";
+    int status = cli_error(CLI_PARTLY, "%s%spartly submitted: %" PRId64 "%s jobs (ids %s); %s",
+                           signal != 0 ? "" : err->text, signal != 0 ? "" : "; ", sent, of, ids,
+                           next);
+    free(ids);
+    free(of);
+    return status;
+}
+
+static int report(struct submit *submit, int rc, const struct error *err)
+{
+    struct view view = {0};
+    struct error view_err = {0};
+    progress_clear(&submit->progress);
+    int view_rc = view_read(submit->ds, true, &view, &view_err);
+    if (submit->sender.ids.n > 0 && view_rc < 0)
+        cli_note("the jobs are submitted, but their ids cannot be shown: %s", view_err.text);
+    else if (submit->sender.ids.n > 0)
+        ids_print(submit, &view);
+    if (submit->bulk && submit->sender.taken > 0)
+        cli_note("%" PRId64 " lines were not added: an unfinished job has their key",
+                 submit->sender.taken);
+    int status = rc < 0 ? partly(submit, &view, rc, err) : CLI_OK;
+    if (status == CLI_OK && cli_option(submit->cli, "wait") != NULL) {
+        char *ids = ids_text(submit, &view);
+        char *again = cli_format("stint wait %s", ids);
+        struct wait_request request = {.ranges = submit->sender.ids.ranges,
+                                       .n_ranges = submit->sender.ids.n,
+                                       .timeout_ms = -1,
+                                       .again = again};
+        status = wait_for(submit->cli, submit->ds, &submit->interrupt, &request);
+        free(again);
+        free(ids);
+    }
+    view_clear(&view);
+    return status;
+}
+
+/* ---- the command ----------------------------------------------------------------------------- */
+
+static int single_run(struct submit *submit, struct error *err)
+{
+    struct lane_name lane;
+    int rc = submit_job_plain(&submit->plan, &submit->batch, &submit->batch.jobs[0], &lane, err);
+    if (rc == 0)
+        rc = sender_add(&submit->sender, &submit->batch, &lane, err);
+    return rc < 0 ? rc : sender_send(&submit->sender, &submit->batch, true, err);
+}
+
+static int submit_all(struct submit *submit)
+{
+    struct error err = {0};
+    bool complete = false;
+    int rc = name_take(submit, &complete, &err);
+    if (rc == 0 && complete) {
+        for (const struct submit_chunk *chunk; (chunk = sender_found(&submit->sender)) != NULL;)
+            sender_skip(&submit->sender, chunk);
+        cli_note("token %s: all %" PRId64 " jobs were there already", submit->sender.name,
+                 submit->sender.already);
+    } else if (rc == 0) {
+        rc = submit->bulk ? bulk_run(submit, &err) : single_run(submit, &err);
+    }
+    if (rc < 0 && err.code == 0)
+        error_set(&err, rc, "%s", error_text(rc));
+    return report(submit, rc, &err);
+}
+
+static int run(struct cli *cli)
+{
+    struct submit submit = {.cli = cli, .input = {.fd = -1}};
+    struct error err = {0};
+    int status = plan_make(&submit);
+    const char *path = submit.each != NULL ? submit.each : submit.jsonl;
+    if (status == CLI_OK && submit.bulk &&
+        input_open(&submit.input, path, cli_option(cli, "null") != NULL,
+                   submit.jsonl != NULL ? (size_t)SUBMIT_LINE_BYTES : (size_t)LIMIT_PAYLOAD_BYTES,
+                   &err) < 0)
+        status = cli_error(CLI_USAGE, "%s", err.text);
+    if (status == CLI_OK)
+        status = cli_open(cli, DS_CREATE, &submit.ds);
+    if (status == CLI_OK) {
+        submit.input.wait = input_wait;
+        submit.input.ctx = &submit;
+        interrupt_open(&submit.interrupt);
+        sender_init(&submit.sender, submit.ds, &submit.interrupt);
+        batch_init(&submit.batch);
+        progress_start(&submit.progress, "jobs submitted");
+        status = submit_all(&submit);
+        batch_clear(&submit.batch);
+        sender_clear(&submit.sender);
+        interrupt_close(&submit.interrupt);
+    }
+    datastore_close(submit.ds);
+    input_close(&submit.input);
+    template_clear(&submit.plan.each);
+    arena_release(&submit.plan.mem);
+    return status;
+}
+
+const struct cli_command submit_command = {
+    .words = "submit",
+    .operands = "[options] -- CMD ARG...\n"
+                "       stint submit [options] --each FILE|- [-0] -- CMD {}\n"
+                "       stint submit [options] --jsonl FILE|-\n"
+                "       stint submit [options] --type NAME --payload TEXT|@FILE|-",
+    .summary = "Submit one job, or one for each line; prints their ids",
+    .notes =
+        "--each: {} in the command is the line; without {} it becomes the last argument. Empty\n"
+        "lines are skipped. --jsonl: keys type, argv, payload (or stdin), payload_b64, cwd, env,\n"
+        "timeout, max_attempts, batch, key, priority, queue; the options stand for what a line\n"
+        "leaves out. A bulk submit from a file that was interrupted can be run again: it adds\n"
+        "what is missing. Exit status 6: partly submitted.",
+    .example = "  stint submit -- gzip -9 big.log\n"
+               "  find . -name '*.png' -print0 | stint submit --each - -0 -- optipng {}\n"
+               "  stint submit --jsonl jobs.jsonl --queue mail --wait",
+    .options = options,
+    .tail = true,
+    .operands_max = -1,
+    .json = true,
+    .run = run,
+};

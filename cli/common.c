@@ -1,0 +1,235 @@
+/* What every command needs: error lines, the store, clocks, memory, Ctrl-C.
+ *
+ * An error is one line on stderr whatever was in the arguments: controls and bytes that are not
+ * UTF-8 are replaced and long texts cut. Signals are blocked and read from a descriptor, so a write
+ * to the store is never cut short by Ctrl-C. Single-threaded. */
+#define _GNU_SOURCE
+#include "cli/cli.h"
+
+#include <bson/bson.h>
+#include <errno.h>
+#include <poll.h>
+#include <pwd.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <time.h>
+#include <unistd.h>
+
+/* ---- memory ---------------------------------------------------------------------------------- */
+
+static void *memory_or_die(void *memory, size_t size)
+{
+    if (memory != NULL)
+        return memory;
+    fprintf(stderr, "stint: out of memory (%zu bytes); nothing more was written\n", size);
+    exit(CLI_UNREACHABLE);
+}
+
+void *cli_alloc(size_t size)
+{
+    return memory_or_die(calloc(1, size > 0 ? size : 1), size);
+}
+
+void *cli_grow(void *old, size_t size)
+{
+    return memory_or_die(realloc(old, size), size);
+}
+
+char *cli_copy(const char *text)
+{
+    return memory_or_die(strdup(text), strlen(text));
+}
+
+char *cli_format(const char *format, ...)
+{
+    char *text = NULL;
+    va_list args;
+    va_start(args, format);
+    int n = vasprintf(&text, format, args);
+    va_end(args);
+    return memory_or_die(n >= 0 ? text : NULL, 0);
+}
+
+/* ---- errors ---------------------------------------------------------------------------------- */
+
+void text_clean(char *text)
+{
+    bool utf8 = bson_utf8_validate(text, strlen(text), false);
+    for (unsigned char *p = (unsigned char *)text; *p != '\0'; p++)
+        if (*p < 0x20 || *p == 0x7f || (*p >= 0x80 && !utf8))
+            *p = '?';
+        else if (p[0] == 0xc2 && p[1] < 0xa0) /* U+0080..U+009F: controls too */
+            p[0] = p[1] = '?';
+}
+
+char *cli_quote(char quoted[QUOTE_BYTES], const char *text)
+{
+    bool cut = strlen(text) >= QUOTE_BYTES;
+    snprintf(quoted, QUOTE_BYTES, cut ? "%.60s..." : "%s", text);
+    text_clean(quoted);
+    return quoted;
+}
+
+static void line_print(const char *format, va_list args)
+{
+    char line[2 * ERROR_BYTES];
+    vsnprintf(line, sizeof(line), format, args);
+    text_clean(line);
+    fprintf(stderr, "stint: %s\n", line);
+}
+
+int cli_error(int status, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    line_print(format, args);
+    va_end(args);
+    return status;
+}
+
+void cli_note(const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    line_print(format, args);
+    va_end(args);
+}
+
+int cli_status_of(int code)
+{
+    switch (code) {
+    case 0:
+        return CLI_OK;
+    case ERR_INVALID:
+        return CLI_USAGE;
+    case ERR_NOT_FOUND:
+    case ERR_CONFLICT:
+    case ERR_DUPLICATE:
+    case ERR_LIMIT:
+    case ERR_BUSY:
+    case ERR_REFUSED:
+        return CLI_REFUSED;
+    case ERR_TIMED_OUT:
+        return CLI_TIMED_OUT;
+    default:
+        return CLI_UNREACHABLE;
+    }
+}
+
+int cli_fail(const struct error *err)
+{
+    return cli_error(cli_status_of(err->code), "%s", err->text);
+}
+
+/* ---- the store ------------------------------------------------------------------------------- */
+
+char *cli_store_uri(const struct cli *cli)
+{
+    const char *named = cli_option(cli, "store");
+    char *uri = NULL;
+    struct error err = {0};
+    if (named == NULL && settings_default_store(&uri, &err) < 0) {
+        cli_error(CLI_UNREACHABLE, "%s", err.text);
+        return NULL;
+    }
+    if (named == NULL)
+        return uri;
+    for (size_t i = 0; i < cli->n_given; i++)
+        if (cli->given[i].text == named && uri_has_password(named))
+            cli_note("warning: the password in --store can be seen by other users of this machine; "
+                     "put the URI into $STINT_STORE or the config file");
+    return cli_copy(named);
+}
+
+int cli_open(const struct cli *cli, unsigned flags, struct datastore **ret_ds)
+{
+    char *uri = cli_store_uri(cli);
+    if (uri == NULL)
+        return CLI_UNREACHABLE;
+    struct error err = {0};
+    char quoted[QUOTE_BYTES];
+    int status = CLI_OK, rc = datastore_open(uri, flags, ret_ds, &err);
+    if (rc == ERR_NOT_FOUND && (flags & DS_CREATE) == 0)
+        status = cli_error(CLI_UNREACHABLE,
+                           "no store at %s; run `stint store init` or submit something",
+                           uri_has_password(uri) ? "that URI" : cli_quote(quoted, uri));
+    else if (rc < 0)
+        status = cli_error(rc == ERR_INVALID ? CLI_USAGE : CLI_UNREACHABLE, "%s",
+                           err.code != 0 ? err.text : error_text(rc));
+    free(uri);
+    return status;
+}
+
+void cli_who(char who[LIMIT_NAME_BYTES + 1])
+{
+    char host[LIMIT_NAME_BYTES + 1] = "?";
+    struct passwd *user = getpwuid(getuid());
+    if (gethostname(host, sizeof(host)) < 0)
+        host[0] = '?';
+    host[sizeof(host) - 1] = '\0';
+    char text[256];
+    snprintf(text, sizeof(text), "%s@%s", user != NULL ? user->pw_name : "?", host);
+    snprintf(who, LIMIT_NAME_BYTES + 1, "%.*s", LIMIT_NAME_BYTES, text);
+}
+
+/* ---- clocks ---------------------------------------------------------------------------------- */
+
+static int64_t clock_read_ms(clockid_t clock)
+{
+    struct timespec now;
+    clock_gettime(clock, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+uint64_t clock_ms(void)
+{
+    return (uint64_t)clock_read_ms(CLOCK_MONOTONIC);
+}
+
+int64_t clock_utc_ms(void)
+{
+    return clock_read_ms(CLOCK_REALTIME);
+}
+
+/* ---- Ctrl-C ---------------------------------------------------------------------------------- */
+
+void interrupt_open(struct interrupt *interrupt)
+{
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGTERM);
+    sigprocmask(SIG_BLOCK, &signals, NULL);
+    *interrupt = (struct interrupt){.fd = signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC)};
+}
+
+int interrupt_seen(struct interrupt *interrupt)
+{
+    struct signalfd_siginfo info;
+    if (interrupt->signal == 0 && read(interrupt->fd, &info, sizeof(info)) == sizeof(info))
+        interrupt->signal = (int)info.ssi_signo;
+    return interrupt->signal;
+}
+
+bool interrupt_wait(struct interrupt *interrupt, int fd, uint64_t wait_ms)
+{
+    struct pollfd fds[] = {{.fd = interrupt->fd, .events = POLLIN}, {.fd = fd, .events = POLLIN}};
+    int ms = wait_ms > INT32_MAX ? INT32_MAX : (int)wait_ms;
+    int n = poll(fds, 2, ms);
+    return n > 0 && fds[1].revents != 0;
+}
+
+void interrupt_close(struct interrupt *interrupt)
+{
+    if (interrupt->fd >= 0)
+        close(interrupt->fd);
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGTERM);
+    sigprocmask(SIG_UNBLOCK, &signals, NULL);
+}
