@@ -12,7 +12,9 @@
  * 1. Idle means that no process is below: a result is sent only when waitpid says so, or else (it
  *    could not be ended) the keeper exits after it, and the reaper takes over what is left.
  * 2. Each START is answered by one RESULT, unless the node is gone.
- * 3. Reading output never waits for an end of file: who still holds the pipe does not matter.
+ * 3. Reading output never waits for an end of file: who still holds the pipe does not matter. The
+ *    keeper holds its writing end itself, so that an exiting job wakes it once, by SIGCHLD, and not
+ *    by the end of file first (measured: about one context switch less a job).
  * Thread: the only one of the keeper process. */
 #define _GNU_SOURCE
 #include "node/keeper.h"
@@ -56,7 +58,7 @@ struct job {
     bool ending; /* TERM is sent */
     pid_t root;
     int status; /* of the root, once gone */
-    int output_fd;
+    int output_fds[2]; /* both ends of its pipe, -1 when there is none */
     uint32_t output_cap;
     uint64_t output_total;
     uint64_t grace_ms;
@@ -147,18 +149,20 @@ static bool read_output(struct keeper *keeper)
 {
     static uint8_t buffer[READ_BYTES];
     struct job *job = &keeper->job;
-    if (job->output_fd < 0)
+    ssize_t got = read(job->output_fds[0], buffer, sizeof(buffer));
+    if (got <= 0)
         return false;
-    ssize_t got = read(job->output_fd, buffer, sizeof(buffer));
-    if (got > 0) {
-        keep_tail(keeper, buffer, (size_t)got);
-        return true;
+    keep_tail(keeper, buffer, (size_t)got);
+    return true;
+}
+
+static void close_output(struct job *job)
+{
+    for (int i = 0; i < 2; i++) {
+        if (job->output_fds[i] >= 0)
+            close(job->output_fds[i]);
+        job->output_fds[i] = -1;
     }
-    if (got == 0) { /* all its writers are gone; the job may well go on */
-        close(job->output_fd);
-        job->output_fd = -1;
-    }
-    return false;
 }
 
 /* --- Results ---------------------------------------------------------------------------------- */
@@ -233,9 +237,7 @@ static void finish(struct keeper *keeper)
     bool clean = proctree_end(NULL, END_MS_MAX, on_reaped, keeper);
     for (int i = 0; i < DRAIN_READS && read_output(keeper); i++)
         continue;
-    if (job->output_fd >= 0)
-        close(job->output_fd);
-    job->output_fd = -1;
+    close_output(job);
     describe_end(job);
     if (!clean)
         snprintf(job->result.error, sizeof(job->result.error),
@@ -373,19 +375,12 @@ static int open_output(int ret_fds[2])
     return fcntl(ret_fds[0], F_SETFL, O_NONBLOCK);
 }
 
-static void close_if_own(int fd)
-{
-    if (fd > 2)
-        close(fd);
-}
-
 /* Returns the pid, or -1 with result.error written. */
 static pid_t spawn_job(struct keeper *keeper, const struct start *start)
 {
     struct job *job = &keeper->job;
     struct spawn_failure failure = {.step = SPAWN_CLONE};
     pid_t pid = -1;
-    int output[2] = {-1, -1};
     int stdin_fd = -1;
     char **envp = NULL;
     char **argv = spawn_strings(start->argv);
@@ -393,13 +388,13 @@ static pid_t spawn_job(struct keeper *keeper, const struct start *start)
         envp = spawn_environment(keeper->base_env, start->env);
     if (envp != NULL)
         stdin_fd = open_stdin(start->stdin_bytes);
-    if (stdin_fd >= 0 && open_output(output) == 0) {
+    if (stdin_fd >= 0 && open_output(job->output_fds) == 0) {
         struct spawn_plan plan = {
             .argv = argv,
             .envp = envp,
             .cwd = start->cwd.len > 0 ? (const char *)start->cwd.data : NULL,
             .stdin_fd = stdin_fd,
-            .output_fd = output[1],
+            .output_fd = job->output_fds[1],
             .limits = start->limits,
             .n_limits = start->head.n_limits,
         };
@@ -409,12 +404,10 @@ static pid_t spawn_job(struct keeper *keeper, const struct start *start)
     }
     if (pid < 0) {
         describe_failure(start, &failure, job->result.error, sizeof(job->result.error));
-        close_if_own(output[0]);
-    } else {
-        job->output_fd = output[0];
+        close_output(job);
     }
-    close_if_own(output[1]);
-    close_if_own(stdin_fd);
+    if (stdin_fd > 0)
+        close(stdin_fd);
     free(envp);
     free(argv);
     return pid;
@@ -428,7 +421,7 @@ static void start_job(struct keeper *keeper, const uint8_t *data, size_t len)
     struct job *job = &keeper->job;
     *job = (struct job){
         .running = true,
-        .output_fd = -1,
+        .output_fds = {-1, -1},
         .output_cap = start.head.output_cap_bytes,
         .grace_ms = start.head.grace_ms,
         .started_at_ms = clock_ms(CLOCK_MONOTONIC),
@@ -465,8 +458,7 @@ static void end_job(struct keeper *keeper, enum exec_end why, uint64_t grace_ms)
     job->result.end = why;
     if (grace_ms == 0)
         return;
-    proctree_signal(SIGTERM);
-    proctree_signal(SIGCONT); /* a stopped process acts on TERM only then */
+    proctree_terminate();
 }
 
 static void check_deadlines(struct keeper *keeper)
@@ -569,7 +561,7 @@ static noreturn void run(struct keeper *keeper)
         struct pollfd fds[] = {
             {.fd = keeper->signal_fd, .events = POLLIN},
             {.fd = keeper->sock, .events = POLLIN},
-            {.fd = keeper->job.running ? keeper->job.output_fd : -1, .events = POLLIN},
+            {.fd = keeper->job.running ? keeper->job.output_fds[0] : -1, .events = POLLIN},
         };
         if (poll(fds, 3, wait_ms(&keeper->job)) < 0 && errno != EINTR)
             leave(keeper);
@@ -592,7 +584,6 @@ noreturn void keeper_main(int sock, pid_t reaper_pid, char *const *base_env)
     keeper.base_env = base_env;
     keeper.input_cap = INPUT_BYTES;
     keeper.input = malloc(INPUT_BYTES);
-    keeper.job.output_fd = -1;
     setsid(); /* see proctree.c, invariant 1 */
     prctl(PR_SET_NAME, "stint-keeper");
     sigset_t set;

@@ -1,10 +1,11 @@
 /* Walks /proc for the processes below this one, and ends them.
  *
  * Why by parentage: a process can leave its group, its session and its environment, but never the
- * subtree of a subreaper. Why freeze first: what is stopped cannot fork, so passes over a fork bomb
- * come to an end. Why signal whole groups: kill(-group) and fork exclude each other in the kernel,
- * so a process that always forks and exits before it is looked at is hit too; one that also changes
- * its group at each step is hunted through the kernel's list of our children, which is quick to read.
+ * subtree of a subreaper. Why our children first: the kernel lists them in microseconds, and each
+ * kill makes their children ours; a walk over all of /proc is long out of date for processes that
+ * always fork and exit. Why whole groups: kill(-group) and fork exclude each other in the kernel, so
+ * a process that never stays is hit too. Why nothing is stopped first: what has a SIGKILL pending
+ * cannot fork either. The walk finds what the list left out, and what to send a TERM.
  *
  * Invariants:
  * 1. A group found below us holds no process from elsewhere: groups cannot cross sessions, and we
@@ -30,17 +31,15 @@
 
 enum {
     STAT_BYTES = 1024,
-    FREEZE_PASSES = 32,   /* walks until nothing new moves */
-    HUNT_PASSES = 200,    /* looks at our own children, microseconds each */
+    HUNT_PASSES = 200, /* looks at our own children, microseconds each */
     HUNT_BYTES = 16 << 10,
-    ROUND_WAIT_MS = 10,   /* for the killed to be gone */
+    ROUND_WAIT_MS = 10, /* for the killed to be gone */
 };
 
 struct process {
     pid_t pid;
     pid_t parent;
     pid_t group;
-    char state;
     uint64_t start; /* clock ticks since boot */
 };
 
@@ -65,15 +64,13 @@ static bool parse_stat(const char *line, struct process *ret_process)
         return false;
     int parent = 0;
     int group = 0;
-    char state = '?';
     unsigned long long start = 0;
     if (sscanf(rest + 1,
-               " %c %d %d %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %llu",
-               &state, &parent, &group, &start) != 4)
+               " %*c %d %d %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %llu",
+               &parent, &group, &start) != 3)
         return false;
     ret_process->parent = parent;
     ret_process->group = group;
-    ret_process->state = state;
     ret_process->start = start;
     return true;
 }
@@ -140,13 +137,11 @@ static int by_parent(const void *a, const void *b)
     return (left->parent > right->parent) - (left->parent < right->parent);
 }
 
-/* Youngest groups first: they tend to be the deepest, and ending a parent's group before its
- * children's would make the kernel continue the stopped ones (orphaned process groups). */
-static int by_group_descending(const void *a, const void *b)
+static int by_group(const void *a, const void *b)
 {
     const struct process *left = a;
     const struct process *right = b;
-    return (left->group < right->group) - (left->group > right->group);
+    return (left->group > right->group) - (left->group < right->group);
 }
 
 static bool is_spared(const struct proctree_spare *spare, pid_t pid)
@@ -190,7 +185,7 @@ static void list_below(const struct proctree_spare *spare, struct processes *bel
         append_children(&all, below->items[i].pid, NULL, below);
     free(all.items);
     if (below->n > 0)
-        qsort(below->items, below->n, sizeof(*below->items), by_group_descending);
+        qsort(below->items, below->n, sizeof(*below->items), by_group);
 }
 
 /* Invariant 2. Returns true when a signal went out. */
@@ -217,28 +212,9 @@ static void signal_all(const struct processes *below, int signal)
     }
 }
 
-static bool is_still(const struct process *process)
-{
-    return strchr("TtZX", process->state) != NULL;
-}
-
-/* Stops everything below, and leaves the last look at it in `below`. */
-static void freeze(const struct proctree_spare *spare, struct processes *below)
-{
-    for (int pass = 0; pass < FREEZE_PASSES; pass++) {
-        below->n = 0;
-        list_below(spare, below);
-        size_t moving = 0;
-        for (size_t i = 0; i < below->n; i++)
-            moving += is_still(&below->items[i]) ? 0 : 1;
-        if (moving == 0)
-            return;
-        signal_all(below, SIGSTOP);
-    }
-}
-
-/* Kills our own children as the kernel lists them. No check is needed: a child keeps its pid until
- * we reap it. A kernel without this file hunts nothing; the rounds still do the rest. */
+/* Kills our own children as the kernel lists them, with their groups. No check is needed: a child,
+ * dead or alive, holds its pid and its group's number until we reap it. Their children become ours.
+ * A kernel without this file hunts nothing; the walk still does. True when a child was found. */
 static bool hunt_once(const struct proctree_spare *spare)
 {
     int fd = open("/proc/thread-self/children", O_RDONLY | O_CLOEXEC);
@@ -254,13 +230,16 @@ static bool hunt_once(const struct proctree_spare *spare)
     char *end = line;
     for (;;) {
         char *start = end;
-        long pid = strtol(start, &end, 10);
+        pid_t pid = (pid_t)strtol(start, &end, 10);
         if (end == start || *end == '\0') /* a number at the very end may be cut off */
             return found;
-        if (pid > 0 && !is_spared(spare, (pid_t)pid)) {
-            kill((pid_t)pid, SIGKILL);
-            found = true;
-        }
+        if (is_spared(spare, pid))
+            continue;
+        found = true;
+        pid_t group = getpgid(pid);
+        if (group > 1 && group != getpgrp())
+            kill(-group, SIGKILL);
+        kill(pid, SIGKILL);
     }
 }
 
@@ -268,7 +247,7 @@ static bool hunt_once(const struct proctree_spare *spare)
 static size_t kill_round(const struct proctree_spare *spare)
 {
     struct processes below = {0};
-    freeze(spare, &below);
+    list_below(spare, &below);
     signal_all(&below, SIGKILL);
     free(below.items);
     return below.n;
@@ -288,11 +267,12 @@ bool proctree_reap(proctree_reaped reaped, void *ctx)
     }
 }
 
-void proctree_signal(int signal)
+void proctree_terminate(void)
 {
     struct processes below = {0};
     list_below(NULL, &below);
-    signal_all(&below, signal);
+    signal_all(&below, SIGTERM);
+    signal_all(&below, SIGCONT);
     free(below.items);
 }
 
@@ -314,7 +294,7 @@ bool proctree_end(const struct proctree_spare *spare, uint64_t bound_ms, proctre
             return true;
         if (now_ms() >= stop_ms)
             return false;
-        bool found = kill_round(spare) > 0;
+        bool found = false;
         for (int pass = 0; pass < HUNT_PASSES; pass++) {
             if (proctree_reap(reaped, ctx))
                 return true;
@@ -322,7 +302,7 @@ bool proctree_end(const struct proctree_spare *spare, uint64_t bound_ms, proctre
                 break;
             found = true;
         }
-        if (!found && spare != NULL)
+        if (kill_round(spare) == 0 && !found && spare != NULL)
             return true; /* all the children there are, are spared */
         wait_for_a_child(ROUND_WAIT_MS);
     }

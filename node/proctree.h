@@ -27,8 +27,9 @@ bool proctree_usable(void);
 /* Reaps the children that have ended. Returns true when no child is left at all. */
 bool proctree_reap(proctree_reaped reaped, void *ctx) __attribute__((warn_unused_result));
 
-/* Sends `signal` once to everything below this process. */
-void proctree_signal(int signal);
+/* Sends SIGTERM once to everything below this process, and SIGCONT: what is stopped acts on it only
+ * then. */
+void proctree_terminate(void);
 
 /* Ends and reaps everything below this process but `spare` (may be NULL). True when nothing is
  * left, false when `bound_ms` passed first (processes of another user, or stuck in the kernel).

@@ -26,6 +26,7 @@
 enum {
     BOUND_MS = 30000, /* for anything to happen at all */
     TREE = 300,       /* processes of the fork bomb at a time */
+    HARES = 5,        /* that never stay */
     SETTINGS_MAX = 4096,
 };
 
@@ -116,7 +117,7 @@ static int help(int argc, char **argv)
     if (strcmp(mode, "bomb") == 0)
         bomb();
     if (strcmp(mode, "hares") == 0 || strcmp(mode, "session-hares") == 0) {
-        for (int i = 0; i < 3; i++) {
+        for (int i = 0; i < HARES; i++) {
             if (fork() == 0)
                 hare(strcmp(mode, "session-hares") == 0);
         }
