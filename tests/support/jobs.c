@@ -42,8 +42,8 @@ static void ignore_term(void)
 /* Replaces this process by one without any environment, known by its arguments alone. */
 static void hide(const char *name)
 {
-    char *argv[] = {self_path, (char *)(uintptr_t) "--helper", "sleeper",
-                    (char *)(uintptr_t)name, NULL};
+    char *argv[] = {self_path, (char *)(uintptr_t) "--helper", "sleeper", (char *)(uintptr_t)name,
+                    NULL};
     char *envp[] = {NULL};
     execve(self_path, argv, envp);
     _exit(1);
@@ -65,7 +65,8 @@ static void double_fork(const char *name)
 /* Forks wherever it can until TREE processes were made, each ignoring TERM. */
 static void bomb(void)
 {
-    int *made = mmap(NULL, sizeof(*made), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    int *made =
+        mmap(NULL, sizeof(*made), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     ignore_term();
     while (__atomic_fetch_add(made, 1, __ATOMIC_RELAXED) < TREE) {
         pid_t pid = fork();
@@ -139,7 +140,7 @@ static bool file_holds(const char *path, const char *text)
     if (fd < 0)
         return false;
     size_t len = 0;
-    for (ssize_t got = 1; got > 0 && len < sizeof(content); len += got > 0 ? (size_t)got : 0)
+    for (ssize_t got = 1; got > 0 && len<sizeof(content); len += got> 0 ? (size_t)got : 0)
         got = read(fd, content + len, sizeof(content) - len);
     close(fd);
     return memmem(content, len, text, strlen(text)) != NULL;
