@@ -94,6 +94,7 @@ struct core *core_new(const struct core_config *config, struct env *env)
     core->renewed_at_ms = core_now(core);
     core->rate_at_ms = core->renewed_at_ms;
     core->look_wanted = true;
+    core->history = history_new();
     outcomes_init(core);
     return core;
 }
@@ -106,6 +107,7 @@ void core_free(struct core *core)
     lanes_release(core);
     burial_release(core);
     ledger_release(core);
+    history_free(core->history);
     free(core->running);
     arena_release(&core->identity_mem);
     free(core);

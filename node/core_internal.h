@@ -11,6 +11,7 @@
 #define STINT_CORE_INTERNAL_H
 
 #include "node/core.h"
+#include "node/history.h"
 
 enum {
     LOADED_JOBS_MAX = 3 * LIMIT_PAGE_JOBS, /* rows in memory that have not started, about */
@@ -262,6 +263,7 @@ struct core {
 
     uint64_t rate_at_ms;
     int64_t rate_done;
+    struct history *history;
 };
 
 /* core.c */

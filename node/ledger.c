@@ -114,6 +114,31 @@ static void write_make(struct core *core, struct ds_step *step, enum node_state 
     pen->sent_at_ms = core_now(core);
 }
 
+/* A version of the record for the history rides on the write just made, when something changed.
+ * Returns how many steps that took. */
+static size_t history_make(struct core *core, const struct ds_step *write, struct ds_step *step)
+{
+    struct arena *mem = &core->pen.mem;
+    struct history_lane *lanes = arena_alloc(mem, (core->n_lanes + 1) * sizeof(*lanes));
+    for (size_t i = 0; i < core->n_lanes; i++) {
+        const struct lane_view *lane = core->lanes[i];
+        lanes[i] = (struct history_lane){lane->number, lane->head, lane->tail, lane->pool,
+                                         lane->n_pool};
+    }
+    struct history_row *row = arena_alloc(mem, sizeof(*row));
+    if (!history_version(core->history, write->node_write.node, lanes, core->n_lanes,
+                         core_store_ms(core), row, mem))
+        return 0;
+    *step = (struct ds_step){
+        .kind = DS_HISTORY_ADD,
+        .independent = true,
+        .history_add = {.rows = row, .n = 1},
+    };
+    history_thin(core->history, core_store_ms(core), &step->history_add.thin_before_ms,
+                 &step->history_add.drop_before_ms);
+    return 1;
+}
+
 static uint64_t beat_interval_ms(const struct core *core)
 {
     return (uint64_t)core->self.lease_ms / 4;
@@ -306,6 +331,9 @@ static void pen_done(struct ds_run *run, void *ctx)
     struct pen *pen = &core->pen;
     call->under_way = false;
     core->calls_under_way--;
+    const struct ds_step *last = &run->steps[run->n_steps - 1];
+    if (last->kind == DS_HISTORY_ADD && last->rc != 0)
+        history_lost(core->history);
     switch (pen->work) {
     case PEN_ADD:
         add_reply(core, &run->steps[0]);
@@ -484,8 +512,9 @@ static void beat_start(struct core *core)
     struct pen *pen = &core->pen;
     pen->work = PEN_BEAT;
     write_make(core, &pen->call.steps[0], state_now(core));
+    size_t history = history_make(core, &pen->call.steps[0], &pen->call.steps[1]);
     pen->call.run.urgent = true;
-    call_issue(core, &pen->call, 1, pen_done);
+    call_issue(core, &pen->call, 1 + history, pen_done);
 }
 
 static void claim_start(struct core *core, struct lane_view *lane, int64_t want)
@@ -504,8 +533,9 @@ static void claim_start(struct core *core, struct lane_view *lane, int64_t want)
     };
     write_make(core, &pen->call.steps[1], NODE_WORKING);
     pen->call.steps[1].node_write.accept = true;
+    size_t history = history_make(core, &pen->call.steps[1], &pen->call.steps[2]);
     pen->call.run.urgent = true;
-    call_issue(core, &pen->call, 2, pen_done);
+    call_issue(core, &pen->call, 2 + history, pen_done);
 }
 
 static void return_start_again(struct core *core)
