@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,29 +29,44 @@ void host_name(char ret_name[LIMIT_NAME_BYTES + 1])
         snprintf(ret_name, LIMIT_NAME_BYTES + 1, "node");
 }
 
-int64_t host_process_start(int64_t pid)
+/* Start of a process in clock ticks since boot, from its `stat`; 0 for a zombie, which does nothing
+ * any more; -1 when it cannot be read. */
+static int64_t stat_start(const char *path)
 {
-    char path[64], text[1024];
-    snprintf(path, sizeof(path), "/proc/%" PRId64 "/stat", pid);
+    char text[1024];
     FILE *file = fopen(path, "re");
     if (file == NULL)
-        return 0;
+        return -1;
     size_t len = fread(text, 1, sizeof(text) - 1, file);
     fclose(file);
     text[len] = '\0';
     /* The name in parentheses may hold anything: fields are counted from the last one. */
     const char *at = strrchr(text, ')');
-    if (at == NULL || at[1] != ' ' || at[2] == 'Z' || at[2] == 'X')
-        return 0; /* a zombie does nothing any more */
+    if (at == NULL || at[1] != ' ')
+        return -1;
+    if (at[2] == 'Z' || at[2] == 'X')
+        return 0;
     enum { STATE_FIELD = 3, START_FIELD = 22 };
     at += 2;
     for (int field = STATE_FIELD; field < START_FIELD; field++) {
         at = strchr(at, ' ');
         if (at == NULL)
-            return 0;
+            return -1;
         at++;
     }
     return strtoll(at, NULL, 10);
+}
+
+/* Does /proc show this process's own pid namespace? In one made by `unshare --pid` it may still be
+ * the outer one, and its numbers are those of other processes. */
+static bool proc_is_ours(void)
+{
+    char link[24];
+    ssize_t len = readlink("/proc/self", link, sizeof(link) - 1);
+    if (len <= 0)
+        return false;
+    link[len] = '\0';
+    return strtoll(link, NULL, 10) == getpid();
 }
 
 static void boot_id(char ret_id[40])
@@ -72,17 +88,37 @@ void host_identify(struct node *node)
     struct stat ns;
     node->pid_ns = stat("/proc/self/ns/pid", &ns) == 0 ? (int64_t)ns.st_ino : 0;
     node->pid = getpid();
-    node->pid_start = host_process_start(node->pid);
+    int64_t start = stat_start("/proc/self/stat");
+    node->pid_start = start > 0 ? start : 0;
     snprintf(node->version, sizeof(node->version), "%s", STINT_VERSION);
+}
+
+static bool visible(const struct node *self, const struct node *peer)
+{
+    /* Host, too: two machines woken from one snapshot have one boot id. */
+    return peer->boot_id[0] != '\0' && strcmp(peer->boot_id, self->boot_id) == 0 &&
+           strcmp(peer->host, self->host) == 0 && peer->pid_ns != 0 &&
+           peer->pid_ns == self->pid_ns && peer->pid_start != 0 && peer->pid > 0 &&
+           peer->pid <= INT_MAX;
+}
+
+static bool is_gone(int64_t pid)
+{
+    return kill((pid_t)pid, 0) != 0 && errno == ESRCH;
 }
 
 int host_process_alive(const struct node *self, const struct node *peer)
 {
-    bool visible = peer->boot_id[0] != '\0' && strcmp(peer->boot_id, self->boot_id) == 0 &&
-                   peer->pid_ns != 0 && peer->pid_ns == self->pid_ns && peer->pid_start != 0;
-    if (!visible)
+    if (!visible(self, peer))
         return -1;
-    if (kill((pid_t)peer->pid, 0) != 0 && errno == ESRCH)
+    if (is_gone(peer->pid))
         return 0;
-    return host_process_start(peer->pid) == peer->pid_start ? 1 : 0;
+    if (!proc_is_ours())
+        return -1;
+    char path[64];
+    snprintf(path, sizeof(path), "/proc/%" PRId64 "/stat", peer->pid);
+    int64_t start = stat_start(path);
+    if (start < 0) /* it went meanwhile; or /proc hides other users' processes */
+        return is_gone(peer->pid) ? 0 : -1;
+    return start == peer->pid_start ? 1 : 0;
 }

@@ -12,9 +12,6 @@ void host_identify(struct node *node);
  * boot or pid namespace). */
 int host_process_alive(const struct node *self, const struct node *peer);
 
-/* Start of process `pid` in clock ticks since boot; 0 when it is not there. */
-int64_t host_process_start(int64_t pid);
-
 /* The host's name made fit for a node's name: [A-Za-z0-9._-], never empty. */
 void host_name(char ret_name[LIMIT_NAME_BYTES + 1]);
 

@@ -50,12 +50,12 @@ struct loop {
     struct core *core;
     struct event_base *base;
     struct event *timer, *completions, *wake, *signals[4];
-    uint64_t now_ms;
+    uint64_t now_ms; /* 0: to be read again */
     uint64_t random[2];
     bool *stopped;
     struct worker_slot slots[LIMIT_SLOTS];
     struct peer_watch peers[PEERS_WATCHED_MAX];
-    bool stuck_told;
+    bool stuck_told, start_told, started;
 };
 
 static struct loop *loop_of(struct env *env)
@@ -72,9 +72,13 @@ static uint64_t clock_ms(clockid_t clock)
     return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
+/* Read once for each batch of events and once for each tick: never stale by the time spent waiting. */
 static uint64_t env_now_ms(struct env *env)
 {
-    return loop_of(env)->now_ms;
+    struct loop *loop = loop_of(env);
+    if (loop->now_ms == 0)
+        loop->now_ms = clock_ms(CLOCK_BOOTTIME);
+    return loop->now_ms;
 }
 
 static int64_t env_utc_ms(struct env *env)
@@ -237,8 +241,9 @@ static int exec_begin(struct loop *loop, struct worker_slot *slot, const struct 
 {
     const struct job_spec none = {0}, *spec = job->spec != NULL ? job->spec : &none;
     struct exec_limit limits[16];
-    size_t n_limits = spec->n_limits < 16 ? spec->n_limits : 16;
-    for (size_t i = 0; i < n_limits; i++)
+    if (spec->n_limits > sizeof(limits) / sizeof(limits[0]))
+        return error_set(err, ERR_INVALID, "more than 16 resource limits");
+    for (size_t i = 0; i < spec->n_limits; i++)
         limits[i] = (struct exec_limit){spec->limits[i].resource, spec->limits[i].value};
     struct exec_request request = {
         .job_id = job->id,
@@ -253,7 +258,7 @@ static int exec_begin(struct loop *loop, struct worker_slot *slot, const struct 
         .grace_ms = loop->config->core.kill_grace_ms,
         .output_cap_bytes = LIMIT_OUTPUT_BYTES,
         .limits = limits,
-        .n_limits = n_limits,
+        .n_limits = spec->n_limits,
     };
     char name[ID_TEXT_BYTES];
     snprintf(request.job_name, sizeof(request.job_name), "%s",
@@ -272,12 +277,9 @@ static int exec_begin(struct loop *loop, struct worker_slot *slot, const struct 
     return 0;
 }
 
-static int env_start(struct env *env, const struct job *job, const struct lane_name *lane,
+static int job_start(struct loop *loop, const struct job *job, const struct lane_name *lane,
                      struct error *err)
 {
-    struct loop *loop = loop_of(env);
-    if (strcmp(job->type, "exec") != 0)
-        return error_set(err, ERR_INVALID, "no handler for type %s on this node", job->type);
     struct worker_slot *slot = slot_free(loop);
     if (slot == NULL)
         return error_set(err, ERR_BUSY, "no free slot");
@@ -289,6 +291,20 @@ static int env_start(struct env *env, const struct job *job, const struct lane_n
     int rc = exec_begin(loop, slot, job, lane, err);
     if (rc == ERR_IO)
         slot_close(slot); /* its keeper is gone: another one at the next try */
+    return rc;
+}
+
+static int env_start(struct env *env, const struct job *job, const struct lane_name *lane,
+                     struct error *err)
+{
+    struct loop *loop = loop_of(env);
+    if (strcmp(job->type, "exec") != 0)
+        return error_set(err, ERR_INVALID, "no handler for type %s on this node", job->type);
+    int rc = job_start(loop, job, lane, err);
+    bool not_now = rc < 0 && rc != ERR_INVALID;
+    if (not_now && !loop->start_told)
+        fprintf(stderr, "stint: no job can be started now: %s; trying again\n", err->text);
+    loop->start_told = not_now;
     return rc;
 }
 
@@ -346,7 +362,7 @@ static void env_peer_watch(struct env *env, const struct node *peer)
         return; /* gone meanwhile, or no pidfd: the next reading of the peers sees it */
     to->event = event_new(loop->base, fd, EV_READ, on_peer, to);
     /* Between reading the record and opening the pidfd the number may have gone to another. */
-    bool same = host_process_start(peer->pid) == peer->pid_start;
+    bool same = env_peer_alive(env, peer) == 1;
     if (to->event == NULL || !same || event_add(to->event, NULL) != 0) {
         if (to->event != NULL)
             event_free(to->event);
@@ -387,13 +403,19 @@ static void on_timer(evutil_socket_t fd, short what, void *ctx)
 
 static const int stop_signals[4] = {SIGTERM, SIGINT, SIGHUP, SIGQUIT};
 
+/* As nohup asks. */
+static bool hangup_ignored(void)
+{
+    struct sigaction action;
+    return sigaction(SIGHUP, NULL, &action) == 0 && action.sa_handler == SIG_IGN;
+}
+
 static int loop_open(struct loop *loop, struct error *err)
 {
     struct event_config *config = event_config_new();
     if (config == NULL)
         return error_set(err, ERR_NO_MEMORY, "cannot make an event loop");
     event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK);
-    event_config_set_flag(config, EVENT_BASE_FLAG_PRECISE_TIMER);
     loop->base = event_base_new_with_config(config);
     event_config_free(config);
     if (loop->base == NULL)
@@ -408,6 +430,8 @@ static int loop_open(struct loop *loop, struct error *err)
               event_add(loop->completions, NULL) == 0 &&
               (loop->wake == NULL || event_add(loop->wake, NULL) == 0);
     for (size_t i = 0; i < 4 && ok; i++) {
+        if (stop_signals[i] == SIGHUP && hangup_ignored())
+            continue;
         loop->signals[i] = evsignal_new(loop->base, stop_signals[i], on_signal, loop);
         ok = loop->signals[i] != NULL && event_add(loop->signals[i], NULL) == 0;
     }
@@ -445,11 +469,21 @@ static void stuck_tell(struct loop *loop)
     loop->stuck_told = stuck;
 }
 
+static void started_tell(struct loop *loop)
+{
+    struct core_view view = core_view(loop->core);
+    if (loop->started || view.state == NODE_INITIALIZING)
+        return;
+    loop->started = true;
+    loop->config->started(loop->config->ctx, &view);
+}
+
 static void turns(struct loop *loop)
 {
     while (core_phase(loop->core) == CORE_RUNNING || !core_quiet(loop->core)) {
-        loop->now_ms = clock_ms(CLOCK_BOOTTIME);
+        loop->now_ms = 0;
         uint64_t wait_ms = core_tick(loop->core);
+        started_tell(loop);
         if (wait_ms > TURN_WAIT_MS_MAX)
             wait_ms = TURN_WAIT_MS_MAX;
         struct timeval wait = {
@@ -457,8 +491,8 @@ static void turns(struct loop *loop)
             .tv_usec = (suseconds_t)(wait_ms % 1000) * 1000,
         };
         event_add(loop->timer, &wait);
+        loop->now_ms = 0;
         event_base_loop(loop->base, EVLOOP_ONCE);
-        loop->now_ms = clock_ms(CLOCK_BOOTTIME);
         stuck_tell(loop);
     }
 }
@@ -474,11 +508,10 @@ enum core_phase loop_run(const struct loop_config *config, bool *stopped, struct
     loop->env.class = &loop_env;
     loop->config = config;
     loop->stopped = stopped;
-    loop->now_ms = clock_ms(CLOCK_BOOTTIME);
     for (size_t i = 0; i < LIMIT_SLOTS; i++)
         loop->slots[i].loop = loop;
     if (getrandom(loop->random, sizeof(loop->random), 0) != (ssize_t)sizeof(loop->random))
-        loop->random[0] = loop->now_ms + 1;
+        loop->random[0] = clock_ms(CLOCK_REALTIME) + 1;
     if (loop_open(loop, err) < 0)
         goto out;
     loop->core = core_new(&config->core, &loop->env);
@@ -488,6 +521,10 @@ enum core_phase loop_run(const struct loop_config *config, bool *stopped, struct
     phase = core_phase(loop->core);
     if (phase == CORE_FAILED || phase == CORE_FENCED)
         *err = *core_error(loop->core);
+    if (loop->started) {
+        struct core_view view = core_view(loop->core);
+        config->over(config->ctx, &view);
+    }
     core_free(loop->core);
 out:
     loop_close(loop);

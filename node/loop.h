@@ -10,6 +10,11 @@ struct loop_config {
     struct core_config core; /* identity borrowed during loop_run */
     struct async *async;     /* borrowed */
     struct reaper *reaper;   /* borrowed */
+    /* Called once the record is in the store (its name may have got a number), and, if that was
+     * called, once it is over. */
+    void (*started)(void *ctx, const struct core_view *view);
+    void (*over)(void *ctx, const struct core_view *view);
+    void *ctx;
 };
 
 /* Runs one incarnation to its end and tells which (core_phase); `err` says why when it is FENCED or

@@ -4,6 +4,7 @@
 #define _GNU_SOURCE
 #include "node/node.h"
 
+#include <inttypes.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -18,10 +19,13 @@
 
 enum {
     LEASE_MS_DEFAULT = 5000,
+    LEASE_MS_MIN = 100,
+    LEASE_MS_MAX = 3600 * 1000,
     STOP_TIMEOUT_MS_DEFAULT = 30000,
     KILL_GRACE_MS = 5000,
     HOLE_GRACE_MS = 20000,
-    LOOK_MS = 10000,
+    LOOK_MS = 10000,          /* where the store wakes its nodes ... */
+    LOOK_UNWOKEN_MS = 1000,   /* ... and where it does not */
     FENCED_MAX = 10, /* incarnations lost within FENCED_SPAN_S before it gives up */
     FENCED_SPAN_S = 60,
 };
@@ -50,13 +54,14 @@ static int64_t random_id(void)
 
 struct identity {
     struct node node;
+    const char *store_uri;
     char queues[LIMIT_QUEUES_SERVED][LIMIT_NAME_BYTES + 1];
     char types[2][LIMIT_NAME_BYTES + 1];
 };
 
 static int identity_make(const struct node_config *config, struct identity *id, struct error *err)
 {
-    *id = (struct identity){0};
+    *id = (struct identity){.store_uri = config->store_uri};
     struct node *node = &id->node;
     host_identify(node);
     host_name(node->name);
@@ -69,6 +74,10 @@ static int identity_make(const struct node_config *config, struct identity *id, 
     }
     if (config->slots < 0 || config->slots > LIMIT_SLOTS)
         return error_set(err, ERR_LIMIT, "slots must be 1 to %d", LIMIT_SLOTS);
+    if (config->lease_ms != 0 &&
+        (config->lease_ms < LEASE_MS_MIN || config->lease_ms > LEASE_MS_MAX))
+        return error_set(err, ERR_LIMIT, "a lease must be %d ms to %d s", LEASE_MS_MIN,
+                         LEASE_MS_MAX / 1000);
     if (config->n_queues > LIMIT_QUEUES_SERVED)
         return error_set(err, ERR_LIMIT, "a node serves at most %d queues", LIMIT_QUEUES_SERVED);
     node->slots = config->slots > 0 ? config->slots : processors();
@@ -109,28 +118,70 @@ static int features_check(const char *uri, struct error *err)
     return rc;
 }
 
-static int incarnations(const struct node_config *config, struct loop_config *loop,
-                        struct identity *id, struct error *err)
+/* ---- what it says on stderr ------------------------------------------------------------------ */
+
+/* The URI without a password: logs are read by many. */
+static void store_print(const char *uri)
+{
+    const char *from = strstr(uri, "://");
+    const char *at = from != NULL ? strchr(from + 3, '@') : NULL;
+    const char *colon = from != NULL ? strchr(from + 3, ':') : NULL;
+    if (at != NULL && colon != NULL && colon < at)
+        fprintf(stderr, "%.*s:...%s\n", (int)(colon - uri), uri, at);
+    else
+        fprintf(stderr, "%s\n", uri);
+}
+
+static void started(void *ctx, const struct core_view *view)
+{
+    const struct identity *id = ctx;
+    fprintf(stderr, "stint: node %s started: pid %d, %d slots, queues ", view->name, (int)getpid(),
+            id->node.slots);
+    for (size_t i = 0; i < id->node.n_queues; i++)
+        fprintf(stderr, "%s%s", i > 0 ? "," : "", id->queues[i]);
+    fprintf(stderr, ", store ");
+    store_print(id->store_uri);
+}
+
+static void over(void *ctx, const struct core_view *view)
+{
+    (void)ctx;
+    fprintf(stderr,
+            "stint: node %s ended: %" PRId64 " done, %" PRId64 " failed, %" PRId64
+            " interrupted\n",
+            view->name, view->done, view->failed, view->interrupted);
+}
+
+/* ---- incarnations ---------------------------------------------------------------------------- */
+
+/* The node is over: a late signal must not make a failure of it. */
+static void signals_ignore(void)
+{
+    signal(SIGTERM, SIG_IGN);
+    signal(SIGINT, SIG_IGN);
+    signal(SIGHUP, SIG_IGN);
+    signal(SIGQUIT, SIG_IGN);
+}
+
+static int incarnations(const struct loop_config *loop, struct identity *id, struct error *err)
 {
     bool stopped = false;
     unsigned fenced = 0;
     time_t span_start = time(NULL);
     for (;;) {
         id->node.id = random_id();
-        fprintf(stderr, "stint: node %s starts: pid %d, %d slots, store %s\n", id->node.name,
-                (int)getpid(), id->node.slots, config->store_uri);
         struct error why = {0};
         enum core_phase phase = loop_run(loop, &stopped, &why);
         if (phase == CORE_STOPPED) {
-            fprintf(stderr, "stint: node %s stopped\n", id->node.name);
+            signals_ignore();
             return 0;
         }
         if (phase == CORE_FAILED) {
             *err = why;
             return why.code;
         }
-        fprintf(stderr, "stint: node %s was fenced off: %s; its jobs were ended\n", id->node.name,
-                why.text);
+        fprintf(stderr, "stint: it was fenced off (%s) and its jobs were ended%s\n", why.text,
+                stopped ? "" : "; starting anew");
         if (stopped)
             return 0;
         if (time(NULL) - span_start > FENCED_SPAN_S) {
@@ -171,11 +222,14 @@ int node_main(const struct node_config *config, struct error *err)
                                                                           : STOP_TIMEOUT_MS_DEFAULT,
                  .kill_grace_ms = KILL_GRACE_MS,
                  .hole_grace_ms = HOLE_GRACE_MS,
-                 .look_ms = LOOK_MS},
+                 .look_ms = async_wake_fd(async) >= 0 ? LOOK_MS : LOOK_UNWOKEN_MS},
         .async = async,
         .reaper = reaper,
+        .started = started,
+        .over = over,
+        .ctx = &id,
     };
-    rc = incarnations(config, &loop, &id, err);
+    rc = incarnations(&loop, &id, err);
 out:
     if (async != NULL)
         async_stop(async);
