@@ -179,26 +179,16 @@ static const struct field {
     void (*put)(bson_t *doc, const char *name, const struct source *from);
     bool light; /* a change of this alone is not worth a version */
 } fields[] = {
-    {"name", put_name, false},
-    {"host", put_host, false},
-    {"version", put_version, false},
-    {"queues", put_queues, false},
-    {"types", put_types, false},
-    {"slots", put_slots, false},
-    {"lease_ms", put_lease_ms, false},
-    {"pid", put_pid, false},
-    {"created", put_created, false},
-    {"state", put_state, false},
-    {"since", put_since, false},
-    {"desired", put_desired, false},
-    {"running", put_running, false},
-    {"ranges", put_ranges, false},
-    {"granted", put_granted, false},
-    {"done", put_done, false},
-    {"failed", put_failed, false},
-    {"interrupted", put_interrupted, false},
-    {"rate", put_rate, false},
-    {"load", put_load, true},
+    {"name", put_name, false},         {"host", put_host, false},
+    {"version", put_version, false},   {"queues", put_queues, false},
+    {"types", put_types, false},       {"slots", put_slots, false},
+    {"lease_ms", put_lease_ms, false}, {"pid", put_pid, false},
+    {"created", put_created, false},   {"state", put_state, false},
+    {"since", put_since, false},       {"desired", put_desired, false},
+    {"running", put_running, false},   {"ranges", put_ranges, false},
+    {"granted", put_granted, false},   {"done", put_done, false},
+    {"failed", put_failed, false},     {"interrupted", put_interrupted, false},
+    {"rate", put_rate, false},         {"load", put_load, true},
     {"lanes", put_lanes, false},
 };
 
@@ -285,8 +275,8 @@ static bool fields_encode(const struct history *history, const struct source *fr
     return worth;
 }
 
-static void row_make(struct history *history, const bson_t now[FIELDS],
-                     const bool changed[FIELDS], struct history_row *ret_row, struct arena *mem)
+static void row_make(struct history *history, const bson_t now[FIELDS], const bool changed[FIELDS],
+                     struct history_row *ret_row, struct arena *mem)
 {
     bson_t body = BSON_INITIALIZER;
     for (size_t i = 0; i < FIELDS; i++)

@@ -1,7 +1,7 @@
 /* Versions of a node's own record, from which an observer rebuilds what the node was at any time
  * (DESIGN §3): whole at first and once a minute, in between only what changed. Pure.
  *
- * A body is a BSON document. Its fields, in a delta only those that changed since the version before:
+ * A body is a BSON document of these fields, in a delta of those that changed since the last:
  *   name host version queues types slots lease_ms pid created   of the incarnation; never change
  *   state (int), since (UTC ms), desired (int)
  *   running   [id, ...]
@@ -9,8 +9,8 @@
  *   granted   [{lane, g}, ...]
  *   done, failed, interrupted, rate, load
  *   lanes     [{lane, head, tail, pool: [{a, b, suspect}, ...]}, ...] as the node last saw them
- * Replay: start from a whole version, replace field by field; a gap in the numbers (a version that was
- * never written) makes the deltas up to the next whole one useless. */
+ * Replay: start from a whole version, replace field by field; a gap in the numbers (a version that
+ * was never written) makes the deltas up to the next whole one useless. */
 #ifndef STINT_HISTORY_H
 #define STINT_HISTORY_H
 
@@ -35,7 +35,7 @@ struct history_lane {
 
 struct history;
 
-struct history *history_new(void); /* aborts when the machine has no memory left */
+struct history *history_new(void);          /* aborts when the machine has no memory left */
 void history_free(struct history *history); /* NULL is fine */
 
 /* Makes the next version of this record, numbered from 1. now_ms: UTC by the datastore's clock.

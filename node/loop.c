@@ -63,7 +63,7 @@ static struct loop *loop_of(struct env *env)
     return (struct loop *)env;
 }
 
-/* ---- clock, randomness, load -------------------------------------------------------------------- */
+/* ---- clock, randomness, load ----------------------------------------------------------------- */
 
 static uint64_t clock_ms(clockid_t clock)
 {
@@ -72,7 +72,7 @@ static uint64_t clock_ms(clockid_t clock)
     return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
-/* Read once for each batch of events and once for each tick: never stale by the time spent waiting. */
+/* Read once for each batch of events and each tick, so never stale by the time spent waiting. */
 static uint64_t env_now_ms(struct env *env)
 {
     struct loop *loop = loop_of(env);
@@ -105,7 +105,7 @@ static double env_load(struct env *env)
     return getloadavg(&load, 1) == 1 ? load : 0;
 }
 
-/* ---- datastore ---------------------------------------------------------------------------------- */
+/* ---- datastore ------------------------------------------------------------------------------- */
 
 static void env_run(struct env *env, struct ds_run *run)
 {
@@ -128,7 +128,7 @@ static void on_wake(evutil_socket_t fd, short what, void *ctx)
     core_woken(loop->core);
 }
 
-/* ---- jobs ----------------------------------------------------------------------------------------- */
+/* ---- jobs ------------------------------------------------------------------------------------ */
 
 static void slot_close(struct worker_slot *slot)
 {
@@ -322,7 +322,7 @@ static void env_end(struct env *env, int64_t id, int32_t run, uint64_t grace_ms)
     }
 }
 
-/* ---- neighbours -------------------------------------------------------------------------------------- */
+/* ---- neighbours ------------------------------------------------------------------------------ */
 
 static int env_peer_alive(struct env *env, const struct node *peer)
 {
@@ -386,7 +386,7 @@ static const struct env_class loop_env = {
     .peer_watch = env_peer_watch,
 };
 
-/* ---- the loop ------------------------------------------------------------------------------------------ */
+/* ---- the loop -------------------------------------------------------------------------------- */
 
 static void on_signal(evutil_socket_t number, short what, void *ctx)
 {
@@ -425,7 +425,8 @@ static int loop_open(struct loop *loop, struct error *err)
     loop->completions =
         event_new(loop->base, async_fd(async), EV_READ | EV_PERSIST, on_completions, loop);
     if (async_wake_fd(async) >= 0)
-        loop->wake = event_new(loop->base, async_wake_fd(async), EV_READ | EV_PERSIST, on_wake, loop);
+        loop->wake =
+            event_new(loop->base, async_wake_fd(async), EV_READ | EV_PERSIST, on_wake, loop);
     bool ok = loop->timer != NULL && loop->completions != NULL &&
               event_add(loop->completions, NULL) == 0 &&
               (loop->wake == NULL || event_add(loop->wake, NULL) == 0);

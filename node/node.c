@@ -24,9 +24,9 @@ enum {
     STOP_TIMEOUT_MS_DEFAULT = 30000,
     KILL_GRACE_MS = 5000,
     HOLE_GRACE_MS = 20000,
-    LOOK_MS = 10000,          /* where the store wakes its nodes ... */
-    LOOK_UNWOKEN_MS = 1000,   /* ... and where it does not */
-    FENCED_MAX = 10, /* incarnations lost within FENCED_SPAN_S before it gives up */
+    LOOK_MS = 10000,        /* where the store wakes its nodes ... */
+    LOOK_UNWOKEN_MS = 1000, /* ... and where it does not */
+    FENCED_MAX = 10,        /* incarnations lost within FENCED_SPAN_S before it gives up */
     FENCED_SPAN_S = 60,
 };
 
@@ -84,7 +84,8 @@ static int identity_make(const struct node_config *config, struct identity *id, 
     node->lease_ms = config->lease_ms > 0 ? (int64_t)config->lease_ms : LEASE_MS_DEFAULT;
     for (size_t i = 0; i < config->n_queues; i++) {
         if (!name_valid(config->queues[i]))
-            return error_set(err, ERR_INVALID, "queue name '%.80s' is not valid", config->queues[i]);
+            return error_set(err, ERR_INVALID, "queue name '%.80s' is not valid",
+                             config->queues[i]);
         snprintf(id->queues[i], sizeof(id->queues[i]), "%s", config->queues[i]);
     }
     node->n_queues = config->n_queues;
@@ -147,8 +148,7 @@ static void over(void *ctx, const struct core_view *view)
 {
     (void)ctx;
     fprintf(stderr,
-            "stint: node %s ended: %" PRId64 " done, %" PRId64 " failed, %" PRId64
-            " interrupted\n",
+            "stint: node %s ended: %" PRId64 " done, %" PRId64 " failed, %" PRId64 " interrupted\n",
             view->name, view->done, view->failed, view->interrupted);
 }
 

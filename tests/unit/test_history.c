@@ -284,9 +284,8 @@ static void expect_state(const bson_t *state, const struct life *life)
     struct history_row row;
     bson_t truth;
     bson_iter_t at, found;
-    ck_assert_int_eq(history_version(fresh, &life->node, life->lanes, life->n_lanes, start_ms, &row,
-                                     &mem),
-                     1);
+    ck_assert_int_eq(
+        history_version(fresh, &life->node, life->lanes, life->n_lanes, start_ms, &row, &mem), 1);
     body_as(&truth, &row);
     ck_assert_uint_eq(bson_count_keys(&truth), bson_count_keys(state));
     ck_assert(bson_iter_init(&at, &truth));
@@ -355,8 +354,7 @@ static size_t store_add(struct kept *kept, size_t *n, const struct history_row *
     kept[(*n)++] = (struct kept){row->at_ms, row->body.len, row->whole};
     size_t left = 0, bytes = 0;
     for (size_t i = 0; i < *n; i++)
-        if (kept[i].at_ms >= drop_before_ms &&
-            (kept[i].whole || kept[i].at_ms >= thin_before_ms)) {
+        if (kept[i].at_ms >= drop_before_ms && (kept[i].whole || kept[i].at_ms >= thin_before_ms)) {
             bytes += kept[i].bytes;
             kept[left++] = kept[i];
         }
@@ -364,7 +362,7 @@ static size_t store_add(struct kept *kept, size_t *n, const struct history_row *
     return bytes;
 }
 
-/* A node that holds `n_ranges` ranges and changes something every second, for `versions` seconds. */
+/* A node with `n_ranges` ranges that changes something every second, for `versions` seconds. */
 static void live(size_t n_ranges, int versions, struct kept *kept, size_t *n, size_t *ret_bytes)
 {
     struct history *history = history_new();
@@ -401,8 +399,7 @@ START_TEST(an_ordinary_life_keeps_a_version_a_minute)
     size_t wholes = 0;
     for (size_t i = 0; i < n; i++) {
         wholes += kept[i].whole ? 1 : 0;
-        ck_assert(kept[i].whole ||
-                  kept[i].at_ms >= start_ms + 7200 * SECOND - HISTORY_DELTAS_MS);
+        ck_assert(kept[i].whole || kept[i].at_ms >= start_ms + 7200 * SECOND - HISTORY_DELTAS_MS);
     }
     ck_assert_uint_eq(wholes, 120);
     ck_assert_uint_ge(n, 120 + 580);

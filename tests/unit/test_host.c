@@ -121,7 +121,7 @@ static int namespace_check(void)
     }
     int status = 1;
     return pid > 0 && waitpid(pid, &status, 0) == pid && WIFEXITED(status) ? WEXITSTATUS(status)
-                                                                         : 77;
+                                                                           : 77;
 }
 
 START_TEST(a_foreign_proc_is_not_believed)
@@ -137,7 +137,8 @@ START_TEST(a_foreign_proc_is_not_believed)
     ck_assert_int_eq(waitpid(pid, &status, 0), pid);
     ck_assert(WIFEXITED(status));
     if (WEXITSTATUS(status) == 77)
-        printf("SKIPPED a_foreign_proc_is_not_believed: this machine lets us make no pid namespace\n");
+        printf(
+            "SKIPPED a_foreign_proc_is_not_believed: this machine lets us make no pid namespace\n");
     else
         ck_assert_int_eq(WEXITSTATUS(status), 0);
 }
