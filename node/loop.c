@@ -481,10 +481,12 @@ static void started_tell(struct loop *loop)
 
 static void turns(struct loop *loop)
 {
-    while (core_phase(loop->core) == CORE_RUNNING || !core_quiet(loop->core)) {
+    for (;;) {
         loop->now_ms = 0;
         uint64_t wait_ms = core_tick(loop->core);
         started_tell(loop);
+        if (core_phase(loop->core) != CORE_RUNNING && core_quiet(loop->core))
+            return;
         if (wait_ms > TURN_WAIT_MS_MAX)
             wait_ms = TURN_WAIT_MS_MAX;
         struct timeval wait = {
