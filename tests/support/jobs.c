@@ -4,6 +4,7 @@
 #define _GNU_SOURCE
 #include "tests/support/jobs.h"
 
+#include <assert.h>
 #include <check.h>
 #include <dirent.h>
 #include <fcntl.h>
@@ -19,7 +20,11 @@
 
 #include "datastore/limits.h"
 
-enum { SETTINGS_MAX = 4096 };
+enum {
+    SETTINGS_MAX = 4096,
+    LIFE_S = 60, /* of a helper, so that a broken executor does not fill the machine for ever */
+};
+static_assert(LIFE_S * 1000 > BOUND_MS, "no test may pass because helpers end by themselves");
 
 char self_path[LIMIT_PATH_BYTES];
 char token[64];
@@ -28,6 +33,7 @@ char token[64];
 
 void sleep_for_ever(void)
 {
+    alarm(LIFE_S);
     for (;;)
         pause();
 }
@@ -79,14 +85,16 @@ static void bomb(void)
 /* Never stays: each process forks the next one and exits. With `sessions`, in a new group too. */
 static void hare(bool sessions)
 {
+    uint64_t stop_ms = now_ms() + LIFE_S * 1000;
     ignore_term();
-    for (;;) {
+    while (now_ms() < stop_ms) {
         pid_t pid = fork();
         if (pid > 0)
             _exit(0);
         if (pid == 0 && sessions)
             setsid();
     }
+    _exit(0);
 }
 
 int help(int argc, char **argv)

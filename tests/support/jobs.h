@@ -30,7 +30,7 @@ void tear_down(void);
 
 uint64_t now_ms(void);
 void nap(void);
-void sleep_for_ever(void);
+void sleep_for_ever(void); /* or a minute */
 
 /* Processes with the token in environment or arguments. */
 int count_marked(void);
