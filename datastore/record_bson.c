@@ -109,12 +109,12 @@ struct reader {
     bool damaged;
 };
 
-static struct reader reader_of(struct bytes doc, struct arena *mem)
+/* In place: a static bson_t points into itself, so a reader must not be copied. */
+static void reader_init(struct reader *reader, struct bytes doc, struct arena *mem)
 {
-    struct reader reader = {.mem = mem};
-    reader.damaged = !bson_init_static(&reader.doc, doc.data, doc.len) ||
-                     !bson_validate(&reader.doc, BSON_VALIDATE_NONE, NULL);
-    return reader;
+    reader->mem = mem;
+    reader->damaged = !bson_init_static(&reader->doc, doc.data, doc.len) ||
+                      !bson_validate(&reader->doc, BSON_VALIDATE_NONE, NULL);
 }
 
 /* Finds a field and checks its type. */
@@ -246,7 +246,8 @@ struct bytes queue_encode(const struct queue *queue, struct bytes old, struct ar
 
 int queue_decode(struct bytes doc, struct queue *ret_queue)
 {
-    struct reader reader = reader_of(doc, NULL);
+    struct reader reader;
+    reader_init(&reader, doc, NULL);
     struct queue queue = *ret_queue;
     queue.paused = get_int(&reader, "paused") != 0;
     queue.weight = get_int32(&reader, "weight");
@@ -309,7 +310,8 @@ static void types_read(struct reader *reader, struct lane *lane)
 
 int lane_decode(struct bytes doc, struct arena *mem, struct lane *ret_lane)
 {
-    struct reader reader = reader_of(doc, mem);
+    struct reader reader;
+    reader_init(&reader, doc, mem);
     struct lane lane = *ret_lane;
     types_read(&reader, &lane);
     const int64_t *pool = get_ints(&reader, "pool", POOL_STRIDE, &lane.n_pool);
@@ -465,7 +467,8 @@ static void node_get_lists(struct reader *reader, struct node *node)
 
 int node_decode(struct bytes doc, struct arena *mem, struct node *ret_node)
 {
-    struct reader reader = reader_of(doc, mem);
+    struct reader reader;
+    reader_init(&reader, doc, mem);
     struct node node = *ret_node;
     node_get_set_once(&reader, &node);
     node.since_ms = get_int(&reader, "since");
@@ -520,7 +523,8 @@ struct bytes spec_encode(const struct job_spec *spec, struct arena *mem)
 
 int spec_decode(struct bytes doc, struct arena *mem, const struct job_spec **ret_spec)
 {
-    struct reader reader = reader_of(doc, mem);
+    struct reader reader;
+    reader_init(&reader, doc, mem);
     struct job_spec *spec = arena_alloc(mem, sizeof(*spec));
     spec->max_attempts = get_int32(&reader, "max_attempts");
     spec->max_interruptions = get_int32(&reader, "max_interruptions");
@@ -609,7 +613,8 @@ static struct job_attempt attempt_get(struct reader *outer, const bson_iter_t *a
 
 int ending_decode(struct bytes doc, struct arena *mem, const struct job_ending **ret_ending)
 {
-    struct reader reader = reader_of(doc, mem);
+    struct reader reader;
+    reader_init(&reader, doc, mem);
     struct job_ending *ending = arena_alloc(mem, sizeof(*ending));
     ending->exit_code = get_int32(&reader, "exit");
     ending->signal = get_int32(&reader, "signal");
