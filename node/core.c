@@ -199,7 +199,7 @@ void core_requests(struct core *core, enum node_desired desired,
     }
 }
 
-static bool hands_empty(const struct core *core)
+bool core_hands_empty(const struct core *core)
 {
     return core->n_holds == 0 && core->n_running == 0 && outcomes_idle(core);
 }
@@ -213,8 +213,10 @@ static void stop_tick(struct core *core)
     }
     if (now - core->stop_asked_at_ms >= core->config.stop_timeout_ms)
         tasks_end_all(core, core->stop_at_once ? 0 : core->config.kill_grace_ms, true);
-    if (core->registered && hands_empty(core) && core->pen.work == PEN_IDLE &&
-        burial_idle(core))
+    bool empty = core->registered && core_hands_empty(core) && core->pen.work == PEN_IDLE;
+    if (empty && !core->farewell)
+        ledger_beat_by(core, now);
+    else if (empty && burial_idle(core))
         burial_start(core, core->self.id, core->self.beat, "stopped");
     /* A second request to stop does not wait for a datastore that does not answer: others bury. */
     uint64_t patience = core->config.stop_timeout_ms + (uint64_t)core->self.lease_ms;

@@ -199,6 +199,8 @@ struct core {
     uint64_t fenced_at_ms;
     enum node_desired desired;
     uint64_t stop_asked_at_ms;
+    bool farewell_sent, farewell; /* stopping with empty hands: a last write, so that the record
+                                     ends with the right counters */
     int32_t name_number;
     char name_base[LIMIT_NAME_BYTES + 1];
     int64_t name_owner; /* who has the chosen name, silent since name_since_ms at that beat */
@@ -272,6 +274,7 @@ void core_fail(struct core *core, int code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 bool core_may_start(const struct core *core); /* jobs */
 bool core_may_claim(const struct core *core);
+bool core_hands_empty(const struct core *core);
 bool core_leaving(const struct core *core); /* stopping or paused: unstarted work goes back */
 uint64_t core_now(const struct core *core);
 int64_t core_store_ms(const struct core *core); /* UTC by the store's clock */

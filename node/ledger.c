@@ -112,6 +112,7 @@ static void write_make(struct core *core, struct ds_step *step, enum node_state 
         .node_write = {.node = part, .acked_request = core->request_seq},
     };
     pen->sent_at_ms = core_now(core);
+    core->farewell_sent = core->stopping && core_hands_empty(core);
 }
 
 /* A version of the record for the history rides on the write just made, when something changed.
@@ -154,6 +155,7 @@ void ledger_beat_by(struct core *core, uint64_t at_ms)
 static void write_acknowledged(struct core *core)
 {
     core->renewed_at_ms = core->pen.sent_at_ms;
+    core->farewell = core->farewell || core->farewell_sent;
     core->beat_due_ms = core->pen.sent_at_ms + beat_interval_ms(core);
     for (size_t i = 0; i < core->n_holds; i++)
         core->holds[i]->accepted = true;
