@@ -53,8 +53,7 @@ int settings_read_file(struct settings *settings, const char *path, struct error
 
 /* The config file ($STINT_CONFIG, else under the XDG config directory, where it may be missing),
  * then the environment over it. */
-int settings_load(struct settings *settings, struct error *err)
-    __attribute__((warn_unused_result));
+int settings_load(struct settings *settings, struct error *err) __attribute__((warn_unused_result));
 void settings_clear(struct settings *settings);
 
 /* The store used when nobody names one: given, to be freed. ERR_NOT_FOUND: no home folder. */
@@ -82,7 +81,7 @@ struct cli_command {
     const char *notes;    /* more for --help; may be NULL */
     const char *example;
     const struct cli_option *options; /* ends with a NULL name; may be NULL */
-    bool tail;      /* options end at the first operand: what follows is somebody else's */
+    bool tail; /* options end at the first operand: what follows is somebody else's */
     int operands_min, operands_max; /* max -1: any number */
     bool json;                      /* takes --json */
     int (*run)(struct cli *cli);

@@ -13,7 +13,8 @@
 
 enum {
     LIST_LIMIT_DEFAULT = 50,
-    ASK_MS_MAX = 10000, /* how long to try to tell nodes about cancelled jobs */
+    PAGE_WHOLE_JOBS = 64, /* rows with all they carry, up to megabytes each */
+    ASK_MS_MAX = 10000,   /* how long to try to tell nodes about cancelled jobs */
     ASK_PAUSE_MS = 50,
     NODES_OF_NAME = 16
 };
@@ -100,8 +101,8 @@ static int list_parse(struct listing *list)
     if (status == CLI_OK)
         status = cli_option_number(cli, "limit", 1, INT64_C(1) << 40, &list->limit);
     if (status == CLI_OK && sort != NULL && strcmp(sort, "id") != 0 && strcmp(sort, "-id") != 0)
-        status = cli_error(CLI_USAGE, "--sort must be id or -id, not '%s'",
-                           cli_quote(quoted, sort));
+        status =
+            cli_error(CLI_USAGE, "--sort must be id or -id, not '%s'", cli_quote(quoted, sort));
     list->newest_first = sort != NULL && strcmp(sort, "-id") == 0;
     return status;
 }
@@ -131,8 +132,7 @@ static int list_resolve(struct listing *list)
                          cli_quote(quoted, after));
     const struct lane *lane = view_lane_named(view, &name);
     if (lane == NULL)
-        return cli_error(CLI_REFUSED, "no job %s; see `stint job list`",
-                         cli_quote(quoted, after));
+        return cli_error(CLI_REFUSED, "no job %s; see `stint job list`", cli_quote(quoted, after));
     list->after_id = id_make(lane->number, first);
     return CLI_OK;
 }
@@ -172,7 +172,8 @@ static bool list_over(const struct listing *list)
 static struct ds_step list_step(const struct listing *list, struct range range, int64_t after_id)
 {
     int64_t left = list->limit - list->shown;
-    bool filtered = list->state == JOB_QUEUED || list->node != NULL;
+    bool filtered = list->state == JOB_QUEUED || list->node != NULL, whole = list->cli->json;
+    int64_t page = whole ? PAGE_WHOLE_JOBS : LIMIT_PAGE_JOBS;
     return (struct ds_step){
         .kind = DS_JOBS_READ,
         .jobs_read = {.range = range,
@@ -181,9 +182,8 @@ static struct ds_step list_step(const struct listing *list, struct range range, 
                       .batch = list->batch,
                       .after_id = after_id,
                       .newest_first = list->newest_first,
-                      .rows_max = filtered || left > LIMIT_PAGE_JOBS ? LIMIT_PAGE_JOBS
-                                                                     : (size_t)left,
-                      .brief = !list->cli->json}};
+                      .rows_max = (size_t)(filtered || left > page ? page : left),
+                      .brief = !whole}};
 }
 
 /* Pages through a range, or through all lanes for an empty one. */
@@ -214,8 +214,8 @@ static int list_running(struct listing *list, struct error *err)
     for (size_t k = 0; k < view->n_running && !list_over(list); k++) {
         int64_t id = view->running[list->newest_first ? view->n_running - 1 - k : k].id;
         const struct lane *lane = view_lane(view, id_lane(id));
-        bool past = list->after_id == 0 ||
-                    (list->newest_first ? id < list->after_id : id > list->after_id);
+        bool past =
+            list->after_id == 0 || (list->newest_first ? id < list->after_id : id > list->after_id);
         if (!past || lane == NULL ||
             (list->queue != NULL && strcmp(lane->name.queue, list->queue) != 0))
             continue;
@@ -239,8 +239,7 @@ static int list_jobs(struct listing *list, struct error *err)
     if (list->queue == NULL)
         return list_range(list, (struct range){0}, err);
     for (size_t k = 0; k < view->n_lanes && !list_over(list); k++) {
-        const struct lane *lane =
-            &view->lanes[list->newest_first ? view->n_lanes - 1 - k : k];
+        const struct lane *lane = &view->lanes[list->newest_first ? view->n_lanes - 1 - k : k];
         if (strcmp(lane->name.queue, list->queue) != 0 || id_seq(lane->tail) <= 1)
             continue;
         struct range range = {.a = id_make(lane->number, 1), .b = lane->tail};
@@ -330,8 +329,7 @@ static int log_run(struct cli *cli)
             cli_note("job %s is %s; its output is kept when it has ended", cli->operands[0],
                      job_shown_state(&view, job));
         if (ending != NULL && ending->output_total > ending->output.len)
-            cli_note("the last %zu of %" PRIu64 " bytes", ending->output.len,
-                     ending->output_total);
+            cli_note("the last %zu of %" PRIu64 " bytes", ending->output.len, ending->output_total);
         if (ending != NULL && ending->output.len > 0)
             fwrite(ending->output.data, 1, ending->output.len, stdout);
     }
@@ -382,11 +380,10 @@ static bool ask_node(struct datastore *ds, const struct node *node, int64_t id,
                      uint64_t deadline_ms)
 {
     for (;;) {
-        struct ds_step step = {
-            .kind = DS_NODE_ASK,
-            .node_ask = {.node = node->id,
-                         .add_request = true,
-                         .request = {.kind = REQUEST_CANCEL, .id = id}}};
+        struct ds_step step = {.kind = DS_NODE_ASK,
+                               .node_ask = {.node = node->id,
+                                            .add_request = true,
+                                            .request = {.kind = REQUEST_CANCEL, .id = id}}};
         struct arena mem = {0};
         int rc = datastore_step(ds, &step, &mem, NULL);
         arena_release(&mem);
@@ -446,15 +443,15 @@ static int cancel_report(const struct cli *cli, const struct cancelling *c)
         json_number(&json, "ended_before", c->ended);
         json_number(&json, "not_found", c->missing);
         json_close(&json);
-    } else {
-        printf("%" PRId64 " cancelled", c->cancelled);
-        if (c->ended > 0)
-            printf(", %" PRId64 " had ended before", c->ended);
-        if (c->missing > 0)
-            printf(", %" PRId64 " not found", c->missing);
-        printf("\n");
+    } else if (c->cancelled > 0) {
+        printf("%" PRId64 " cancelled\n", c->cancelled);
     }
-    return c->cancelled > 0 && c->missing == 0 ? CLI_OK : CLI_REFUSED;
+    if (c->cancelled > 0 && c->missing == 0)
+        return CLI_OK;
+    return cli_error(CLI_REFUSED,
+                     "%" PRId64 " cancelled; %" PRId64 " had ended before, %" PRId64
+                     " are not there; see `stint job list`",
+                     c->cancelled, c->ended, c->missing);
 }
 
 static int cancel_run(struct cli *cli)

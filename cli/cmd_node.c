@@ -91,9 +91,9 @@ static void node_row(struct table *table, const struct node *node)
 
 void nodes_print_table(const struct view *view, bool dead_too)
 {
-    static const char *const columns[] = {"NODE",   "STATE", "FOR",  "SLOTS",
-                                          "RUNNING", "DONE",  "FAILED", "RATE",
-                                          "HELD",   "HEARTBEAT", "HOST", "CAUSE"};
+    static const char *const columns[] = {"NODE",    "STATE",     "FOR",    "SLOTS",
+                                          "RUNNING", "DONE",      "FAILED", "RATE",
+                                          "HELD",    "HEARTBEAT", "HOST",   "CAUSE"};
     struct table table;
     table_open(&table, columns, 12, 0x3fc);
     for (size_t i = 0; i < view->n_nodes; i++)

@@ -51,10 +51,9 @@ int counts_read(struct datastore *ds, const struct view *view, struct counts *re
 {
     struct counts counts = {0};
     struct ds_step queues = {.kind = DS_QUEUES_READ};
-    struct ds_step totals = {.kind = DS_STINTS_READ,
-                             .stints_read = {.lane = -1,
-                                             .totals_only = true,
-                                             .rows_max = LIMIT_LANES}};
+    struct ds_step totals = {
+        .kind = DS_STINTS_READ,
+        .stints_read = {.lane = -1, .totals_only = true, .rows_max = LIMIT_LANES}};
     int rc = datastore_step(ds, &queues, &counts.mem, err);
     if (rc == 0)
         rc = datastore_step(ds, &totals, &counts.mem, err);

@@ -144,8 +144,9 @@ static int check_run(struct cli *cli)
     if (store_check(ds, &check, &err) < 0)
         status = cli_fail(&err);
     else if (check.problems > 0)
-        status = cli_error(CLI_FAILED, "%" PRId64 " problems found; keep a copy of the store "
-                                       "before anything else",
+        status = cli_error(CLI_FAILED,
+                           "%" PRId64 " problems found; keep a copy of the store "
+                           "before anything else",
                            check.problems);
     else
         printf("%" PRId64 " jobs in %" PRId64 " lanes, %" PRId64 " nodes: no problem found\n",

@@ -45,11 +45,8 @@ static const struct cli_option options[] = {
 };
 
 struct submit {
-    struct cli *cli;
-    struct submit_plan plan;
-    const char *each, *jsonl, *token, *payload;
+    struct submit_request request;
     struct submit_input input;
-    bool bulk;
     struct datastore *ds;
     struct interrupt interrupt;
     struct submit_sender sender;
@@ -58,224 +55,6 @@ struct submit {
     struct bytes line; /* of the input, not yet a job */
     bool pending, at_end, resumable;
 };
-
-/* ---- from options to a plan ------------------------------------------------------------------ */
-
-/* Reads a whole payload, bounded. */
-static int payload_read(const char *path, struct arena *mem, struct bytes *ret_payload)
-{
-    char quoted[QUOTE_BYTES];
-    bool standard = strcmp(path, "-") == 0;
-    FILE *file = standard ? stdin : fopen(path, "re");
-    if (file == NULL)
-        return cli_error(CLI_USAGE, "cannot read the payload from %s: %s",
-                         cli_quote(quoted, path), strerror(errno));
-    uint8_t *bytes = arena_alloc(mem, LIMIT_PAYLOAD_BYTES + 1);
-    errno = 0;
-    size_t n = fread(bytes, 1, LIMIT_PAYLOAD_BYTES + 1, file);
-    bool bad = ferror(file) != 0;
-    if (!standard)
-        fclose(file);
-    if (bad)
-        return cli_error(CLI_USAGE, "cannot read the payload from %s: %s",
-                         cli_quote(quoted, path), strerror(errno));
-    if (n > LIMIT_PAYLOAD_BYTES)
-        return cli_error(CLI_USAGE, "the payload is larger than %d bytes; give the job a file's "
-                                    "name instead",
-                         LIMIT_PAYLOAD_BYTES);
-    *ret_payload = (struct bytes){bytes, n};
-    return CLI_OK;
-}
-
-static int plan_payload(struct submit *submit)
-{
-    struct submit_plan *plan = &submit->plan;
-    const char *text = submit->payload;
-    if (text == NULL)
-        return CLI_OK;
-    bool standard = strcmp(text, "-") == 0;
-    if (standard && ((submit->each != NULL && strcmp(submit->each, "-") == 0) ||
-                     (submit->jsonl != NULL && strcmp(submit->jsonl, "-") == 0)))
-        return cli_error(CLI_USAGE, "standard input cannot be both the payload and the lines");
-    if (standard || text[0] == '@')
-        return payload_read(standard ? "-" : text + 1, &plan->mem, &plan->payload);
-    if (strlen(text) > LIMIT_PAYLOAD_BYTES)
-        return cli_error(CLI_USAGE, "the payload is larger than %d bytes", LIMIT_PAYLOAD_BYTES);
-    plan->payload = (struct bytes){(const uint8_t *)text, strlen(text)};
-    return CLI_OK;
-}
-
-/* The command, each argument with its NUL. */
-static int plan_argv(struct submit *submit)
-{
-    struct cli *cli = submit->cli;
-    size_t size = 0;
-    bool hole = false;
-    for (int i = 0; i < cli->n_operands; i++) {
-        size += strlen(cli->operands[i]) + 1;
-        hole = hole || strstr(cli->operands[i], "{}") != NULL;
-    }
-    bool append = submit->each != NULL && !hole && size > 0;
-    size += append ? sizeof("{}") : 0;
-    if (size > LIMIT_ARGV_BYTES)
-        return cli_error(CLI_USAGE,
-                         "the command's arguments are %zu bytes; at most %d are allowed: put them "
-                         "into a file or --payload",
-                         size, LIMIT_ARGV_BYTES);
-    if (cli->n_operands > 0 && cli->operands[0][0] == '\0')
-        return cli_error(CLI_USAGE, "the command is empty; see `stint submit --help`");
-    uint8_t *to = arena_alloc(&submit->plan.mem, size);
-    submit->plan.argv = (struct bytes){to, size};
-    for (int i = 0; i < cli->n_operands; i++) {
-        size_t len = strlen(cli->operands[i]) + 1;
-        memcpy(to, cli->operands[i], len);
-        to += len;
-    }
-    if (append)
-        memcpy(to, "{}", sizeof("{}"));
-    return CLI_OK;
-}
-
-static int plan_env(struct submit *submit)
-{
-    size_t at = 0, size = 0;
-    struct error err = {0};
-    for (const char *text; (text = cli_option_next(submit->cli, "env", &at)) != NULL;) {
-        if (env_check(text, strlen(text), &err) < 0)
-            return cli_error(CLI_USAGE, "--env %s", err.text);
-        size += strlen(text) + 1;
-    }
-    if (size > LIMIT_ENV_BYTES)
-        return cli_error(CLI_USAGE, "--env settings are %zu bytes; at most %d", size,
-                         LIMIT_ENV_BYTES);
-    uint8_t *to = arena_alloc(&submit->plan.mem, size);
-    submit->plan.spec.env = (struct bytes){to, size};
-    at = 0;
-    for (const char *text; (text = cli_option_next(submit->cli, "env", &at)) != NULL;) {
-        memcpy(to, text, strlen(text) + 1);
-        to += strlen(text) + 1;
-    }
-    return CLI_OK;
-}
-
-/* An absolute folder: the job runs elsewhere and later. */
-static int plan_cwd(struct submit *submit)
-{
-    const char *cwd = cli_option(submit->cli, "cwd");
-    char here[LIMIT_PATH_BYTES] = "";
-    if (cwd != NULL && (cwd[0] == '\0' || strlen(cwd) >= LIMIT_PATH_BYTES))
-        return cli_error(CLI_USAGE, "--cwd must be a path of 1 to %d bytes", LIMIT_PATH_BYTES - 1);
-    if (cwd != NULL && cwd[0] == '/') {
-        submit->plan.cwd = cwd;
-        return CLI_OK;
-    }
-    if (getcwd(here, sizeof(here)) == NULL)
-        return cli_error(CLI_USAGE, "cannot tell the current folder: %s; give --cwd",
-                         strerror(errno));
-    size_t size = strlen(here) + (cwd != NULL ? strlen(cwd) : 0) + 2;
-    if (size > LIMIT_PATH_BYTES)
-        return cli_error(CLI_USAGE, "--cwd is too long a path");
-    char *path = arena_alloc(&submit->plan.mem, size);
-    snprintf(path, size, "%s%s%s", here, cwd != NULL ? "/" : "", cwd != NULL ? cwd : "");
-    submit->plan.cwd = path;
-    return CLI_OK;
-}
-
-static int plan_names(struct submit *submit)
-{
-    struct cli *cli = submit->cli;
-    struct submit_plan *plan = &submit->plan;
-    const char *queue = NULL;
-    int64_t priority = PRIORITY_DEFAULT, attempts = 0;
-    int status = cli_option_name(cli, "queue", &queue);
-    if (status == CLI_OK)
-        status = cli_option_name(cli, "type", &plan->type);
-    if (status == CLI_OK)
-        status = cli_option_name(cli, "batch", &plan->batch);
-    if (status == CLI_OK)
-        status = cli_option_name(cli, "key", &plan->spec.key);
-    if (status == CLI_OK)
-        status = cli_option_name(cli, "token", &submit->token);
-    if (status == CLI_OK)
-        status = cli_option_number(cli, "priority", 0, LIMIT_PRIORITIES - 1, &priority);
-    if (status == CLI_OK)
-        status = cli_option_number(cli, "max-attempts", 1, LIMIT_ATTEMPTS, &attempts);
-    if (status == CLI_OK)
-        status = cli_option_duration(cli, "timeout", &plan->spec.timeout_ms);
-    if (status == CLI_OK && cli_option(cli, "timeout") != NULL && plan->spec.timeout_ms == 0)
-        status = cli_error(CLI_USAGE, "--timeout must be longer than nothing");
-    if (status != CLI_OK)
-        return status;
-    plan->spec.max_attempts = (int32_t)attempts;
-    plan->lane = (struct lane_name){.priority = (int32_t)priority};
-    snprintf(plan->lane.queue, sizeof(plan->lane.queue), "%s",
-             queue != NULL ? queue : QUEUE_DEFAULT);
-    return CLI_OK;
-}
-
-/* What fits what: forms, types, and options that only some take. */
-static int forms_check(struct submit *submit)
-{
-    struct cli *cli = submit->cli;
-    const char *type = submit->plan.type;
-    bool command = cli->n_operands > 0, exec = type != NULL && strcmp(type, "exec") == 0;
-    if (submit->each != NULL && submit->jsonl != NULL)
-        return cli_error(CLI_USAGE, "give --each or --jsonl, not both");
-    if (cli_option(cli, "null") != NULL && submit->each == NULL)
-        return cli_error(CLI_USAGE, "-0 goes with --each");
-    if (submit->jsonl != NULL && command)
-        return cli_error(CLI_USAGE, "--jsonl takes no command; each line has its \"argv\"");
-    if (submit->jsonl != NULL && submit->plan.spec.key != NULL)
-        return cli_error(CLI_USAGE, "--key would be the same for all lines; put \"key\" into them");
-    if (submit->each != NULL && submit->plan.spec.key != NULL)
-        return cli_error(CLI_USAGE, "--key would be the same for all lines; use --jsonl");
-    if (command && type != NULL && !exec)
-        return cli_error(CLI_USAGE, "a job of type %s takes no command; give it --payload", type);
-    if (submit->jsonl == NULL && !command && (type == NULL || exec))
-        return cli_error(CLI_USAGE,
-                         "no command; give one after --, or --type with --payload, or --jsonl; see "
-                         "`stint submit --help`");
-    if (!command && submit->jsonl == NULL &&
-        (cli_option(cli, "cwd") != NULL || cli_option(cli, "env") != NULL))
-        return cli_error(CLI_USAGE, "--cwd and --env are for commands only");
-    return CLI_OK;
-}
-
-static int plan_make(struct submit *submit)
-{
-    struct cli *cli = submit->cli;
-    struct submit_plan *plan = &submit->plan;
-    submit->each = cli_option(cli, "each");
-    submit->jsonl = cli_option(cli, "jsonl");
-    submit->payload = cli_option(cli, "payload");
-    submit->bulk = submit->each != NULL || submit->jsonl != NULL;
-    int status = plan_names(submit);
-    if (status == CLI_OK)
-        status = forms_check(submit);
-    if (status == CLI_OK)
-        status = plan_payload(submit);
-    if (status == CLI_OK)
-        status = plan_argv(submit);
-    if (status == CLI_OK)
-        status = plan_env(submit);
-    bool commands = cli->n_operands > 0 || submit->jsonl != NULL;
-    if (status == CLI_OK && commands)
-        status = plan_cwd(submit);
-    if (status != CLI_OK)
-        return status;
-    if (cli->n_operands > 0) {
-        plan->type = "exec";
-        plan->spec.cwd = plan->cwd; /* a JSON line that is no command has none */
-    }
-    const struct job_spec *spec = &plan->spec;
-    plan->spec_used = spec->max_attempts != 0 || spec->timeout_ms != 0 || spec->cwd != NULL ||
-                      spec->env.len > 0 || spec->key != NULL;
-    if (plan->argv.len == 0 && submit->payload == NULL && submit->each != NULL)
-        template_init(&plan->each, (struct bytes){(const uint8_t *)"{}", 2});
-    else
-        template_init(&plan->each, plan->argv.len > 0 ? plan->argv : plan->payload);
-    return CLI_OK;
-}
 
 /* ---- the submit's name ----------------------------------------------------------------------- */
 
@@ -314,14 +93,14 @@ static void hash_text(struct hash *hash, const char *text)
 static void auto_name(const struct submit *submit, const struct stat *file,
                       char name[LIMIT_NAME_BYTES + 1])
 {
-    const struct submit_plan *plan = &submit->plan;
+    const struct submit_plan *plan = &submit->request.plan;
     char here[LIMIT_PATH_BYTES] = "";
     struct hash hash = {(unsigned __int128)0x6c62272e07bb0142ULL << 64 | 0x62b821756295c58dULL};
     if (getcwd(here, sizeof(here)) == NULL)
         here[0] = '\0';
     hash_number(&hash, getuid());
     hash_text(&hash, here);
-    hash_number(&hash, submit->each != NULL);
+    hash_number(&hash, submit->request.each != NULL);
     hash_number(&hash, submit->input.zero);
     hash_text(&hash, plan->lane.queue);
     hash_number(&hash, plan->lane.priority);
@@ -358,12 +137,12 @@ static int name_take(struct submit *submit, bool *ret_complete, struct error *er
     char base[LIMIT_NAME_BYTES + 1], name[LIMIT_NAME_BYTES + 1];
     *ret_complete = false;
     submit->resumable = true;
-    if (submit->token != NULL)
-        return sender_name(&submit->sender, submit->token, ret_complete, err);
-    submit->resumable = submit->bulk && submit->input.regular &&
+    if (submit->request.token != NULL)
+        return sender_name(&submit->sender, submit->request.token, ret_complete, err);
+    submit->resumable = submit->request.bulk && submit->input.regular &&
                         flock(submit->input.fd, LOCK_EX | LOCK_NB) == 0 &&
                         fstat(submit->input.fd, &file) == 0;
-    if (!submit->bulk)
+    if (!submit->request.bulk)
         return 0; /* one row in one commit */
     if (!submit->resumable) {
         random_name(submit->sender.name);
@@ -425,11 +204,11 @@ static int job_add(struct submit *submit, struct error *err)
     struct lane_name lane;
     struct error why = {0};
     size_t used = batch->used;
-    int rc = submit->jsonl != NULL
-                 ? submit_job_json(&submit->plan, submit->line, batch, &batch->jobs[batch->n],
-                                   &lane, &why)
-                 : submit_job_line(&submit->plan, submit->line, batch, &batch->jobs[batch->n],
-                                   &lane, &why);
+    struct job *job = &batch->jobs[batch->n];
+    const struct submit_plan *plan = &submit->request.plan;
+    int rc = submit->request.jsonl != NULL
+                 ? submit_job_json(plan, submit->line, batch, job, &lane, &why)
+                 : submit_job_line(plan, submit->line, batch, job, &lane, &why);
     if (rc == 0)
         rc = sender_add(&submit->sender, batch, &lane, &why);
     if (rc == ERR_BUSY)
@@ -513,13 +292,13 @@ static void ids_print(struct submit *submit, const struct view *view)
         char text[2 * ID_TEXT_BYTES], end[ID_TEXT_BYTES];
         struct range range = ids->ranges[i];
         const struct lane *lane = view_lane(view, id_lane(range.a));
-        if (!submit->cli->json) {
+        if (!submit->request.cli->json) {
             printf("%s\n", view_range(view, text, range));
             continue;
         }
         struct json json;
         json_open(&json, stdout);
-        if (!submit->bulk)
+        if (!submit->request.bulk)
             json_text(&json, "id", view_id(view, text, range.a));
         json_text(&json, "range", view_range(view, text, range));
         json_text(&json, "first", view_id(view, text, range.a));
@@ -539,8 +318,8 @@ static char *ids_text(const struct submit *submit, const struct view *view)
     char *text = cli_copy("");
     for (size_t i = 0; i < ids->n && i < SHOWN_RANGES; i++) {
         char range[2 * ID_TEXT_BYTES];
-        char *more = cli_format("%s%s%s", text, i > 0 ? " " : "",
-                                view_range(view, range, ids->ranges[i]));
+        char *more =
+            cli_format("%s%s%s", text, i > 0 ? " " : "", view_range(view, range, ids->ranges[i]));
         free(text);
         text = more;
     }
@@ -580,9 +359,9 @@ static int partly(struct submit *submit, const struct view *view, int rc, const 
     const char *next = rc == ERR_INVALID || rc == ERR_LIMIT ? "submit the lines after these"
                        : submit->resumable ? "run the same command again to add the rest"
                                            : "submit the lines after these";
-    int status = cli_error(CLI_PARTLY, "%s%spartly submitted: %" PRId64 "%s jobs (ids %s); %s",
-                           signal != 0 ? "" : err->text, signal != 0 ? "" : "; ", sent, of, ids,
-                           next);
+    int status =
+        cli_error(CLI_PARTLY, "%s%spartly submitted: %" PRId64 "%s jobs (ids %s); %s",
+                  signal != 0 ? "" : err->text, signal != 0 ? "" : "; ", sent, of, ids, next);
     free(ids);
     free(of);
     return status;
@@ -598,18 +377,18 @@ static int report(struct submit *submit, int rc, const struct error *err)
         cli_note("the jobs are submitted, but their ids cannot be shown: %s", view_err.text);
     else if (submit->sender.ids.n > 0)
         ids_print(submit, &view);
-    if (submit->bulk && submit->sender.taken > 0)
+    if (submit->request.bulk && submit->sender.taken > 0)
         cli_note("%" PRId64 " lines were not added: an unfinished job has their key",
                  submit->sender.taken);
     int status = rc < 0 ? partly(submit, &view, rc, err) : CLI_OK;
-    if (status == CLI_OK && cli_option(submit->cli, "wait") != NULL) {
+    if (status == CLI_OK && cli_option(submit->request.cli, "wait") != NULL) {
         char *ids = ids_text(submit, &view);
         char *again = cli_format("stint wait %s", ids);
         struct wait_request request = {.ranges = submit->sender.ids.ranges,
                                        .n_ranges = submit->sender.ids.n,
                                        .timeout_ms = -1,
                                        .again = again};
-        status = wait_for(submit->cli, submit->ds, &submit->interrupt, &request);
+        status = wait_for(submit->request.cli, submit->ds, &submit->interrupt, &request);
         free(again);
         free(ids);
     }
@@ -622,7 +401,8 @@ static int report(struct submit *submit, int rc, const struct error *err)
 static int single_run(struct submit *submit, struct error *err)
 {
     struct lane_name lane;
-    int rc = submit_job_plain(&submit->plan, &submit->batch, &submit->batch.jobs[0], &lane, err);
+    int rc =
+        submit_job_plain(&submit->request.plan, &submit->batch, &submit->batch.jobs[0], &lane, err);
     if (rc == 0)
         rc = sender_add(&submit->sender, &submit->batch, &lane, err);
     return rc < 0 ? rc : sender_send(&submit->sender, &submit->batch, true, err);
@@ -639,7 +419,7 @@ static int submit_all(struct submit *submit)
         cli_note("token %s: all %" PRId64 " jobs were there already", submit->sender.name,
                  submit->sender.already);
     } else if (rc == 0) {
-        rc = submit->bulk ? bulk_run(submit, &err) : single_run(submit, &err);
+        rc = submit->request.bulk ? bulk_run(submit, &err) : single_run(submit, &err);
     }
     if (rc < 0 && err.code == 0)
         error_set(&err, rc, "%s", error_text(rc));
@@ -648,14 +428,14 @@ static int submit_all(struct submit *submit)
 
 static int run(struct cli *cli)
 {
-    struct submit submit = {.cli = cli, .input = {.fd = -1}};
+    struct submit submit = {.request = {.cli = cli}, .input = {.fd = -1}};
     struct error err = {0};
-    int status = plan_make(&submit);
-    const char *path = submit.each != NULL ? submit.each : submit.jsonl;
-    if (status == CLI_OK && submit.bulk &&
-        input_open(&submit.input, path, cli_option(cli, "null") != NULL,
-                   submit.jsonl != NULL ? (size_t)SUBMIT_LINE_BYTES : (size_t)LIMIT_PAYLOAD_BYTES,
-                   &err) < 0)
+    int status = submit_request_make(&submit.request);
+    bool json = submit.request.jsonl != NULL;
+    if (status == CLI_OK && submit.request.bulk &&
+        input_open(&submit.input, json ? submit.request.jsonl : submit.request.each,
+                   cli_option(cli, "null") != NULL,
+                   json ? (size_t)SUBMIT_LINE_BYTES : (size_t)LIMIT_PAYLOAD_BYTES, &err) < 0)
         status = cli_error(CLI_USAGE, "%s", err.text);
     if (status == CLI_OK)
         status = cli_open(cli, DS_CREATE, &submit.ds);
@@ -673,8 +453,8 @@ static int run(struct cli *cli)
     }
     datastore_close(submit.ds);
     input_close(&submit.input);
-    template_clear(&submit.plan.each);
-    arena_release(&submit.plan.mem);
+    template_clear(&submit.request.plan.each);
+    arena_release(&submit.request.plan.mem);
     return status;
 }
 

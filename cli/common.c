@@ -154,9 +154,9 @@ int cli_open(const struct cli *cli, unsigned flags, struct datastore **ret_ds)
     char quoted[QUOTE_BYTES];
     int status = CLI_OK, rc = datastore_open(uri, flags, ret_ds, &err);
     if (rc == ERR_NOT_FOUND && (flags & DS_CREATE) == 0)
-        status = cli_error(CLI_UNREACHABLE,
-                           "no store at %s; run `stint store init` or submit something",
-                           uri_has_password(uri) ? "that URI" : cli_quote(quoted, uri));
+        status =
+            cli_error(CLI_UNREACHABLE, "no store at %s; run `stint store init` or submit something",
+                      uri_has_password(uri) ? "that URI" : cli_quote(quoted, uri));
     else if (rc < 0)
         status = cli_error(rc == ERR_INVALID ? CLI_USAGE : CLI_UNREACHABLE, "%s",
                            err.code != 0 ? err.text : error_text(rc));

@@ -81,7 +81,7 @@ int settings_read_file(struct settings *settings, const char *path, struct error
     return rc;
 }
 
-/* `variable`/rest, else ~/`under`/rest; NULL without a home folder. Relative paths are void (XDG). */
+/* `variable`/rest, else ~/`under`/rest; NULL without a home folder. XDG voids relative paths. */
 static char *xdg_path(const char *variable, const char *under, const char *rest)
 {
     const char *base = getenv(variable), *home = getenv("HOME");
@@ -118,8 +118,9 @@ int settings_default_store(char **ret_uri, struct error *err)
 {
     char *path = xdg_path("XDG_STATE_HOME", ".local/state", "stint/stint.db");
     if (path == NULL)
-        return error_set(err, ERR_NOT_FOUND, "no store is named and $HOME is not set; give --store "
-                                             "sqlite:PATH or set $STINT_STORE");
+        return error_set(err, ERR_NOT_FOUND,
+                         "no store is named and $HOME is not set; give --store "
+                         "sqlite:PATH or set $STINT_STORE");
     *ret_uri = cli_format("sqlite:%s", path);
     free(path);
     return 0;

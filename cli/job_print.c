@@ -11,8 +11,8 @@
 
 enum { WORK_TABLE_BYTES = 60, WORK_FULL_BYTES = 4000 };
 
-static const char *const columns[] = {"ID", "STATE", "TYPE", "NODE", "ATTEMPT", "CREATED", "TOOK",
-                                      "WORK"};
+static const char *const columns[] = {"ID",      "STATE",   "TYPE", "NODE",
+                                      "ATTEMPT", "CREATED", "TOOK", "WORK"};
 
 static const struct view_running *running_of(const struct view *view, const struct job *job)
 {
@@ -161,8 +161,7 @@ void job_table_add(struct table *table, const struct view *view, const struct jo
 
 /* ---- in full --------------------------------------------------------------------------------- */
 
-static void line(const char *name, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
+static void line(const char *name, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 static void line(const char *name, const char *format, ...)
 {
@@ -198,8 +197,8 @@ static void attempts_print(const struct view *view, const struct job_ending *end
         const struct job_attempt *run = &ending->trace[i];
         char node[32], started[TIME_TEXT_BYTES];
         const char *where = node_name(view, run->node, node);
-        char *how = ending_text(run->interrupted, run->exit_code, run->signal, run->timed_out,
-                                run->error);
+        char *how =
+            ending_text(run->interrupted, run->exit_code, run->signal, run->timed_out, run->error);
         line(i == 0 ? "earlier runs" : "", "run %d on %s at %s: %s", run->run,
              where != NULL ? where : "-", time_format(started, run->started_ms), how);
         free(how);
@@ -227,8 +226,8 @@ static void ending_print(const struct view *view, const struct job *job)
         return;
     attempts_print(view, ending);
     if (job_state_finished(job->state)) {
-        char *how = ending_text(false, ending->exit_code, ending->signal, ending->timed_out,
-                                ending->error);
+        char *how =
+            ending_text(false, ending->exit_code, ending->signal, ending->timed_out, ending->error);
         line("ended", "%s", how);
         free(how);
         line("used", "%.3f s user, %.3f s system, %s resident", (double)ending->user_ms / 1000,

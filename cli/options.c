@@ -76,8 +76,8 @@ static int complain(const struct cli *cli, int argc, char **argv, int code,
     if (optopt != 0)
         return cli_error(CLI_USAGE, "unknown option '-%c'; see `stint %s --help`", optopt, words);
     const char *at = optind >= 1 && optind <= argc ? argv[optind - 1] : "";
-    return cli_error(CLI_USAGE, "unknown option '%s'; see `stint %s --help`",
-                     cli_quote(quoted, at), words);
+    return cli_error(CLI_USAGE, "unknown option '%s'; see `stint %s --help`", cli_quote(quoted, at),
+                     words);
 }
 
 static int operands_check(const struct cli *cli)
@@ -237,7 +237,7 @@ int duration_parse(const char *text, int64_t *ret_ms)
     static const struct {
         const char *unit;
         int64_t ms;
-    } units[] = {{"", 1000},      {"ms", 1},          {"s", 1000},
+    } units[] = {{"", 1000},       {"ms", 1},          {"s", 1000},
                  {"m", 60 * 1000}, {"h", 3600 * 1000}, {"d", 24 * 3600 * 1000}};
     size_t digits = strspn(text, "0123456789"), fraction = 0;
     if (digits == 0 || digits > 12)

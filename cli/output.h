@@ -65,8 +65,7 @@ struct table {
 };
 
 void table_open(struct table *table, const char *const *titles, size_t n_columns, uint32_t right);
-void table_cell(struct table *table, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
+void table_cell(struct table *table, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void table_print(struct table *table);
 void table_close(struct table *table); /* prints what waits, and frees */
 

@@ -29,10 +29,10 @@ struct submit_input {
     const char *name; /* for errors */
     bool zero;        /* records end with a NUL, not a newline */
     bool regular;
-    int64_t size;     /* of a regular file; else 0 */
+    int64_t size; /* of a regular file; else 0 */
     size_t line_max;
-    int64_t line;     /* number of the line given last, from 1 */
-    int64_t bytes;    /* of input taken so far */
+    int64_t line;  /* number of the line given last, from 1 */
+    int64_t bytes; /* of input taken so far */
     uint8_t *buffer;
     size_t buffer_size, at, end;
     bool eof;
@@ -71,10 +71,20 @@ struct submit_plan {
     struct bytes payload, argv;
     const char *batch;
     struct job_spec spec;
-    bool spec_used; /* else NULL does */
-    const char *cwd; /* of exec jobs */
+    bool spec_used;              /* else NULL does */
+    const char *cwd;             /* of exec jobs */
     struct submit_template each; /* of argv for exec jobs, else of the payload */
 };
+
+struct submit_request {
+    struct cli *cli;
+    struct submit_plan plan;
+    const char *each, *jsonl, *token, *payload; /* as given; NULL: not */
+    bool bulk;
+};
+
+/* Reads the options (submit_plan.c). CLI_OK, or a status after the error was printed. */
+int submit_request_make(struct submit_request *request) __attribute__((warn_unused_result));
 
 /* Jobs about to be sent, of one or several lanes: each piece is a stretch of one lane. */
 struct submit_piece {
@@ -153,8 +163,7 @@ int64_t sender_room(const struct submit_sender *sender);
 /* Puts a filled job (jobs[batch->n]) at the batch's end. ERR_BUSY: send the batch first;
  * ERR_LIMIT: too many types. */
 int sender_add(struct submit_sender *sender, struct submit_batch *batch,
-               const struct lane_name *lane, struct error *err)
-    __attribute__((warn_unused_result));
+               const struct lane_name *lane, struct error *err) __attribute__((warn_unused_result));
 
 /* Sends the batch, again where that is safe, and empties it. `last`: no job follows. */
 int sender_send(struct submit_sender *sender, struct submit_batch *batch, bool last,

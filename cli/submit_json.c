@@ -204,12 +204,10 @@ static int take_env(struct draft *draft, const bson_iter_t *at, struct error *er
     while (bson_iter_next(&element)) {
         uint32_t len = 0;
         const char *name = bson_iter_key(&element);
-        const char *value =
-            BSON_ITER_HOLDS_UTF8(&element) ? bson_iter_utf8(&element, &len) : NULL;
+        const char *value = BSON_ITER_HOLDS_UTF8(&element) ? bson_iter_utf8(&element, &len) : NULL;
         if (value == NULL || name[0] == '\0' || strchr(name, '=') != NULL ||
             memchr(value, '\0', len) != NULL)
-            return error_set(err, ERR_INVALID,
-                             "\"env\" must be an object of strings without NULs");
+            return error_set(err, ERR_INVALID, "\"env\" must be an object of strings without NULs");
         size += strlen(name) + 1 + len + 1;
     }
     if (size > LIMIT_ENV_BYTES)

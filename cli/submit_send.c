@@ -116,8 +116,7 @@ int sender_add(struct submit_sender *sender, struct submit_batch *batch,
                const struct lane_name *lane, struct error *err)
 {
     struct job *job = &batch->jobs[batch->n];
-    struct submit_piece *piece =
-        batch->n_pieces > 0 ? &batch->pieces[batch->n_pieces - 1] : NULL;
+    struct submit_piece *piece = batch->n_pieces > 0 ? &batch->pieces[batch->n_pieces - 1] : NULL;
     int type = type_number(sender, job->type, err);
     if (type < 0)
         return type;
@@ -160,14 +159,17 @@ static int lane_open(struct submit_sender *sender, const struct lane_name *name,
     return 0;
 }
 
-/* Ids that were reserved and will hold no job: a hole would make the nodes wait for it. */
-static int void_ids(struct submit_sender *sender, const int64_t *ids, size_t n, struct error *err)
+/* Ids that were reserved and will hold no job: a hole would make the nodes wait for it. `chunk`:
+ * what the first of them has to carry, or NULL. */
+static int void_ids(struct submit_sender *sender, const int64_t *ids, size_t n,
+                    const struct submit_chunk *chunk, struct error *err)
 {
     struct arena mem = {0};
     struct job *rows = arena_alloc(&mem, n * sizeof(*rows));
     for (size_t i = 0; i < n; i++)
         rows[i] = (struct job){.id = ids[i], .state = JOB_VOID, .run = 1, .type = "void"};
-    struct ds_step step = {.kind = DS_INSERT, .insert = {.jobs = rows, .n_jobs = n}};
+    struct ds_step step = {.kind = DS_INSERT,
+                           .insert = {.jobs = rows, .n_jobs = n, .chunk = chunk}};
     int rc = datastore_step(sender->ds, &step, &mem, err);
     arena_release(&mem);
     return rc;
@@ -178,10 +180,10 @@ static int key_owner(struct submit_sender *sender, const char *key, int64_t *ret
                      struct error *err)
 {
     struct arena mem = {0};
-    struct ds_step step = {.kind = DS_JOBS_READ,
-                           .jobs_read = {.states = 1U << JOB_QUEUED | 1U << JOB_SCHEDULED |
-                                                   1U << JOB_BLOCKED,
-                                         .rows_max = LIMIT_PAGE_JOBS}};
+    struct ds_step step = {
+        .kind = DS_JOBS_READ,
+        .jobs_read = {.states = 1U << JOB_QUEUED | 1U << JOB_SCHEDULED | 1U << JOB_BLOCKED,
+                      .rows_max = LIMIT_PAGE_JOBS}};
     int rc;
     while ((rc = datastore_step(sender->ds, &step, &mem, err)) == 0) {
         const struct ds_jobs_read *page = &step.jobs_read;
@@ -205,9 +207,10 @@ static int key_owner(struct submit_sender *sender, const char *key, int64_t *ret
 /* Takes note of the ids of an inserted piece. Rows refused for their key stand for the job that
  * owns the key; their own ids become void. */
 static int piece_accept(struct submit_sender *sender, const struct submit_batch *batch,
-                        const struct submit_piece *piece, int64_t first, const int32_t *row_rc,
-                        struct error *err)
+                        const struct submit_piece *piece, const struct ds_step *insert,
+                        int64_t first, struct error *err)
 {
+    const int32_t *row_rc = insert->insert.ret_rc;
     int64_t *refused = NULL;
     size_t n_refused = 0;
     int rc = 0;
@@ -229,8 +232,10 @@ static int piece_accept(struct submit_sender *sender, const struct submit_batch 
         if (rc == ERR_NOT_FOUND)
             rc = 0;
     }
+    /* The chunk stands with its first row: where that was refused, with the void in its place. */
     if (rc == 0 && n_refused > 0)
-        rc = void_ids(sender, refused, n_refused, err);
+        rc =
+            void_ids(sender, refused, n_refused, row_rc[0] != 0 ? insert->insert.chunk : NULL, err);
     free(refused);
     return rc;
 }
@@ -320,7 +325,7 @@ static int piece_failed(struct sending *sending, const struct ds_step *reserve,
         int64_t *ids = cli_alloc(piece->n * sizeof(*ids));
         for (size_t i = 0; i < piece->n; i++)
             ids[i] = reserve->reserve.ret_first + (int64_t)i;
-        rc = void_ids(sender, ids, piece->n, err);
+        rc = void_ids(sender, ids, piece->n, NULL, err);
         free(ids);
     }
     if (rc < 0)
@@ -349,8 +354,8 @@ static int pieces_send(struct sending *sending, struct error *err)
                 error_set(err, rc, "%s", run.err.code != 0 ? run.err.text : error_text(rc));
             break;
         }
-        rc = piece_accept(sender, sending->batch, &sending->batch->pieces[sending->at],
-                          reserve->reserve.ret_first, insert->insert.ret_rc, err);
+        rc = piece_accept(sender, sending->batch, &sending->batch->pieces[sending->at], insert,
+                          reserve->reserve.ret_first, err);
         sending->at++;
     }
     arena_release(&run.mem);

@@ -96,8 +96,8 @@ const struct view_running *view_running(const struct view *view, int64_t id, int
     struct view_running key = {.id = id};
     if (view->n_running == 0)
         return NULL;
-    const struct view_running *found = bsearch(&key, view->running, view->n_running,
-                                               sizeof(*view->running), running_compare);
+    const struct view_running *found =
+        bsearch(&key, view->running, view->n_running, sizeof(*view->running), running_compare);
     return found != NULL && found->job->run == run ? found : NULL;
 }
 
@@ -133,8 +133,8 @@ int view_parse(const struct view *view, const char *text, struct range *ret_rang
     if (lane == NULL || id_make(lane->number, last) >= lane->tail)
         return error_set(err, ERR_NOT_FOUND, "no job %s; see `stint job list`",
                          cli_quote(quoted, text));
-    *ret_range = (struct range){.a = id_make(lane->number, first),
-                                .b = id_make(lane->number, last) + 1};
+    *ret_range =
+        (struct range){.a = id_make(lane->number, first), .b = id_make(lane->number, last) + 1};
     return 0;
 }
 

@@ -38,9 +38,9 @@ static int look(struct waiter *waiter, bool *ret_moved, struct error *err)
 {
     const struct wait_request *request = waiter->request;
     bool batch = request->batch != NULL;
-    struct range range = batch ? (struct range){.a = waiter->next, .b = INT64_MAX}
-                               : (struct range){.a = waiter->next,
-                                                .b = request->ranges[waiter->at].b};
+    struct range range =
+        batch ? (struct range){.a = waiter->next, .b = INT64_MAX}
+              : (struct range){.a = waiter->next, .b = request->ranges[waiter->at].b};
     struct ds_step step = {.kind = DS_SCAN, .scan = {.range = range, .batch = request->batch}};
     struct arena mem = {0};
     int rc = datastore_step(waiter->ds, &step, &mem, err);
@@ -153,9 +153,8 @@ int wait_for(const struct cli *cli, struct datastore *ds, struct interrupt *inte
             lonely_note(&waiter);
         }
         uint64_t sleep_ms = pause_ms;
-        uint64_t left_ms = request->timeout_ms >= 0
-                               ? began_ms + (uint64_t)request->timeout_ms - now
-                               : UINT64_MAX;
+        uint64_t left_ms =
+            request->timeout_ms >= 0 ? began_ms + (uint64_t)request->timeout_ms - now : UINT64_MAX;
         if (interrupt_wait(interrupt, wake, sleep_ms < left_ms ? sleep_ms : left_ms) &&
             ds->class->wake_clear != NULL)
             ds->class->wake_clear(ds);
