@@ -20,8 +20,6 @@ static const struct {
     {"sqlite under faulty", true, true},
 };
 
-extern __typeof__(datastore_open) datastore_open __attribute__((weak));
-
 /* ---- stores --------------------------------------------------------------------------------- */
 
 static int64_t clock_tick(void *ctx)

@@ -27,7 +27,7 @@ struct store {
     uint64_t n_runs;
 };
 
-enum { STORE_KINDS = 2 };
+enum { STORE_KINDS = 4 };
 
 /* Makes a store of the nth kind, 0..STORE_KINDS-1; asserts that it works. */
 struct store *store_new(int kind);
