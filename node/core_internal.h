@@ -4,7 +4,7 @@
  *   lanes.c     what is known of the lanes: looking, choosing what to claim, asking peers to share
  *   holds.c     ranges in hand, loading their rows
  *   tasks.c     starting jobs and taking their ends
- *   outcomes.c  recording outcomes and finished ranges
+ *   outcomes.c  recording outcomes
  *   burial.c    watching neighbours, burying the dead
  */
 #ifndef STINT_CORE_INTERNAL_H
@@ -63,7 +63,7 @@ enum hold_state {
     HOLD_LIVE,
     HOLD_LEAVING,   /* to be returned: nothing in it starts any more */
     HOLD_RETURNING, /* its return is under way */
-    HOLD_RESOLVED,  /* every id leads nowhere; its stints row is on the way */
+    HOLD_RESOLVED,  /* every id leads nowhere: its stints row, and it leaves the record */
 };
 
 /* A range this node answers for. */
@@ -73,6 +73,7 @@ struct hold {
     enum hold_state state;
     uint64_t returning; /* number of the return while RETURNING, else 0 */
     bool accepted;      /* it is in an acknowledged write of the own record */
+    bool dropped;       /* RESOLVED: the write under way leaves it out */
     struct lane_view *lane;
     int64_t next_load; /* first id not loaded */
     bool loading;
@@ -122,7 +123,7 @@ struct call {
     uint64_t wait_ms;     /* the present back-off; 0: none */
 };
 
-/* Outcomes gathered for one DS_FINISH, and ranges finished for one DS_STINTS_ADD. */
+/* Outcomes gathered for one DS_FINISH. */
 struct batch {
     struct call call;
     struct outcome outcomes[BATCH_ENTRIES];
@@ -132,9 +133,6 @@ struct batch {
     } tasks[BATCH_ENTRIES]; /* the first task of each outcome */
     size_t n;
     size_t jobs;
-    struct stint_row stints[HOLDS_MAX];
-    struct hold *stint_holds[HOLDS_MAX];
-    size_t n_stints;
     struct arena mem; /* endings */
     bool full;        /* handed over: under way, or to be tried again */
 };
@@ -147,6 +145,7 @@ struct pen {
     enum pen_work work; /* under way; or, when `broken`, to be made good by reading back */
     bool broken;
     struct call call;
+    size_t n_steps; /* gathered for the run being made */
     struct lane_view *lane;
     struct range ranges[LIMIT_RETURN_RANGES]; /* RETURN: repeated to the letter */
     size_t n_ranges;
@@ -331,7 +330,6 @@ uint64_t outcomes_due_ms(const struct core *core);
 bool outcomes_room(const struct core *core);
 bool outcomes_idle(const struct core *core); /* nothing gathered, nothing under way */
 void outcome_add(struct core *core, struct page *page, size_t index, struct outcome outcome);
-bool stint_add(struct core *core, struct hold *hold); /* false: no room now */
 
 /* burial.c */
 void burial_tick(struct core *core);

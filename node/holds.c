@@ -5,7 +5,7 @@
  * page's memory goes when every id in it leads nowhere. Row states decide what an id is worth
  * (DESIGN §5): an own row leads only while its job is queued and names no slot.
  *
- *   LIVE -> RESOLVED -> (stints row acknowledged) removed
+ *   LIVE -> RESOLVED -> (stints row and record without it acknowledged) removed
  *   LIVE -> LEAVING -> RETURNING -> (return taken) removed        tails are cut off first
  *
  * Invariant I1: a hold is removed only when it is finished or its return was taken.
@@ -17,7 +17,12 @@
 #include "datastore/steps.h"
 #include "node/core_internal.h"
 
-enum { HOLE_WAIT_MS_MIN = 2, HOLE_WAIT_MS_MAX = 1000, VOIDS_MAX = 256 };
+enum {
+    HOLE_WAIT_MS_MIN = 2,
+    HOLE_WAIT_MS_MAX = 1000,
+    VOIDS_MAX = 256,
+    DROP_MS_MAX = 100, /* a finished range waits that long for a claim to ride on */
+};
 
 static bool task_waits(uint8_t state)
 {
@@ -526,8 +531,10 @@ static void settle_tick(struct core *core)
         while (hold->pages != NULL && hold->pages->unresolved == 0 && !hold->pages->pinned)
             page_leaves(core, hold, hold->pages);
         if (hold->state == HOLD_LIVE && hold->pages == NULL && !hold->loading &&
-            hold->next_load == hold->range.b && stint_add(core, hold))
+            hold->next_load == hold->range.b) {
             hold->state = HOLD_RESOLVED;
+            ledger_beat_by(core, core_now(core) + DROP_MS_MAX);
+        }
     }
 }
 

@@ -6,8 +6,8 @@
  * reply leaves between two steps:
  *
  *   ADD     [node_add]                        record there or not: added again under the same id
- *   BEAT    [node_write]                      there or not: written again with a higher beat
- *   CLAIM   [claim, node_write(accept)]       granted but not accepted: burial gives it back
+ *   BEAT    [stints, node_write]              there or not: written again with a higher beat
+ *   CLAIM   [stints, claim, node_write]       granted but not accepted: burial gives it back
  *   RETURN  [node_write(mark r+1), return r]  marked, not taken: burial returns it once, by number
  *   DROP    [entry_drop]                      gone or not
  *   broken  reads own record and lane back, learns which steps were applied, goes on from there
@@ -60,8 +60,9 @@ static void ranges_fill(struct core *core, struct node *part, struct arena *mem)
     part->n_ranges = 0;
     for (size_t i = 0; i < core->n_holds; i++) {
         const struct hold *hold = core->holds[i];
-        part->ranges[part->n_ranges++] =
-            (struct node_range){.range = hold->range, .returning = hold->returning};
+        if (!hold->dropped)
+            part->ranges[part->n_ranges++] =
+                (struct node_range){.range = hold->range, .returning = hold->returning};
     }
     part->granted = arena_alloc(mem, (core->n_lanes + 1) * sizeof(*part->granted));
     part->n_granted = 0;
@@ -94,11 +95,51 @@ static void running_fill(struct core *core, struct node *part, struct arena *mem
     }
 }
 
-/* A node_write step with the whole own part, copied so that it stays as it is while under way. */
-static void write_make(struct core *core, struct ds_step *step, enum node_state state)
+static struct ds_step *step_add(struct pen *pen, enum ds_kind kind)
+{
+    struct ds_step *step = &pen->call.steps[pen->n_steps++];
+    *step = (struct ds_step){.kind = kind};
+    return step;
+}
+
+/* The step of that kind in the run whose reply is here; NULL: it has none. */
+static struct ds_step *step_of(struct pen *pen, enum ds_kind kind)
+{
+    for (size_t i = 0; i < pen->call.run.n_steps; i++)
+        if (pen->call.steps[i].kind == kind)
+            return &pen->call.steps[i];
+    return NULL;
+}
+
+/* Rows of the ranges that are finished; the same run's write leaves them out of the record. A crash
+ * between the two (not on backends that commit runs) has them counted again by whoever rescues. */
+static void stints_make(struct core *core)
 {
     struct pen *pen = &core->pen;
-    arena_release(&pen->mem);
+    struct stint_row *rows = arena_alloc(&pen->mem, (core->n_holds + 1) * sizeof(*rows));
+    size_t n = 0;
+    for (size_t i = 0; i < core->n_holds; i++) {
+        struct hold *hold = core->holds[i];
+        hold->dropped = hold->state == HOLD_RESOLVED;
+        if (hold->dropped)
+            rows[n++] = (struct stint_row){
+                .range = hold->range,
+                .node = core->self.id,
+                .done = hold->done,
+                .failed = hold->failed,
+                .cancelled = hold->cancelled,
+                .first_start_ms = hold->first_start_ms,
+                .last_finish_ms = hold->last_finish_ms,
+            };
+    }
+    if (n > 0)
+        step_add(pen, DS_STINTS_ADD)->stints_add = (struct ds_stints_add){.rows = rows, .n = n};
+}
+
+/* A node_write step with the whole own part, copied so that it stays as it is while under way. */
+static void write_make(struct core *core, enum node_state state, bool accept)
+{
+    struct pen *pen = &core->pen;
     state_move(core, state);
     rate_update(core);
     core->self.load = core->env->class->load(core->env);
@@ -107,19 +148,18 @@ static void write_make(struct core *core, struct ds_step *step, enum node_state 
     *part = core->self;
     ranges_fill(core, part, &pen->mem);
     running_fill(core, part, &pen->mem);
-    *step = (struct ds_step){
-        .kind = DS_NODE_WRITE,
-        .node_write = {.node = part, .acked_request = core->request_seq},
-    };
+    step_add(pen, DS_NODE_WRITE)->node_write = (struct ds_node_write){
+        .node = part, .accept = accept, .acked_request = core->request_seq};
     pen->sent_at_ms = core_now(core);
     core->farewell_sent = core->stopping && core_hands_empty(core);
 }
 
-/* A version of the record for the history rides on the write just made, when something changed.
- * Returns how many steps that took. */
-static size_t history_make(struct core *core, const struct ds_step *write, struct ds_step *step)
+/* A version of the record for the history rides on the write just made, when something changed. */
+static void history_make(struct core *core)
 {
-    struct arena *mem = &core->pen.mem;
+    struct pen *pen = &core->pen;
+    struct arena *mem = &pen->mem;
+    const struct node *part = pen->call.steps[pen->n_steps - 1].node_write.node;
     struct history_lane *lanes = arena_alloc(mem, (core->n_lanes + 1) * sizeof(*lanes));
     for (size_t i = 0; i < core->n_lanes; i++) {
         const struct lane_view *lane = core->lanes[i];
@@ -127,17 +167,13 @@ static size_t history_make(struct core *core, const struct ds_step *write, struc
                                          lane->n_pool};
     }
     struct history_row *row = arena_alloc(mem, sizeof(*row));
-    if (!history_version(core->history, write->node_write.node, lanes, core->n_lanes,
-                         core_store_ms(core), row, mem))
-        return 0;
-    *step = (struct ds_step){
-        .kind = DS_HISTORY_ADD,
-        .independent = true,
-        .history_add = {.rows = row, .n = 1},
-    };
+    if (!history_version(core->history, part, lanes, core->n_lanes, core_store_ms(core), row, mem))
+        return;
+    struct ds_step *step = step_add(pen, DS_HISTORY_ADD);
+    step->independent = true;
+    step->history_add = (struct ds_history_add){.rows = row, .n = 1};
     history_thin(core->history, core_store_ms(core), &step->history_add.thin_before_ms,
                  &step->history_add.drop_before_ms);
-    return 1;
 }
 
 static uint64_t beat_interval_ms(const struct core *core)
@@ -157,8 +193,11 @@ static void write_acknowledged(struct core *core)
     core->renewed_at_ms = core->pen.sent_at_ms;
     core->farewell = core->farewell || core->farewell_sent;
     core->beat_due_ms = core->pen.sent_at_ms + beat_interval_ms(core);
-    for (size_t i = 0; i < core->n_holds; i++)
+    for (size_t i = core->n_holds; i-- > 0;) {
         core->holds[i]->accepted = true;
+        if (core->holds[i]->dropped)
+            hold_remove(core, core->holds[i]);
+    }
     naming_acknowledged(core);
     if (state_now(core) != core->self.state)
         ledger_beat_by(core, core_now(core) + beat_interval_ms(core) / 8);
@@ -275,30 +314,46 @@ static void return_refused(struct core *core)
     pen_idle(core);
 }
 
-static void claim_reply(struct core *core, struct ds_step *steps)
+static void claim_reply(struct core *core)
 {
-    if (steps[0].rc != 0 || steps[1].rc != 0) {
-        pen_break(core, steps[0].rc != 0 ? steps[0].rc : steps[1].rc);
+    const struct ds_step *claim = step_of(&core->pen, DS_CLAIM);
+    const struct ds_step *write = step_of(&core->pen, DS_NODE_WRITE);
+    int rc = ds_run_code(&core->pen.call.run);
+    if (rc != 0) {
+        pen_break(core, rc);
         return;
     }
-    claimed(core, steps[0].claim.ret_range, steps[0].claim.ret_backlog);
+    claimed(core, claim->claim.ret_range, claim->claim.ret_backlog);
     pen_idle(core);
-    write_reply(core, &steps[1].node_write);
+    write_reply(core, &write->node_write);
 }
 
-static void return_reply(struct core *core, struct ds_step *steps)
+static void return_reply(struct core *core)
 {
-    if (steps[0].rc != 0) {
-        pen_break(core, steps[0].rc);
+    const struct ds_step *write = step_of(&core->pen, DS_NODE_WRITE);
+    int rc = step_of(&core->pen, DS_RETURN)->rc;
+    if (write->rc != 0) {
+        pen_break(core, write->rc);
         return;
     }
-    write_reply(core, &steps[0].node_write);
-    if (steps[1].rc == 0)
+    write_reply(core, &write->node_write);
+    if (rc == 0)
         return_taken(core);
-    else if (steps[1].rc == ERR_LIMIT)
+    else if (rc == ERR_LIMIT)
         return_refused(core);
     else
-        pen_break(core, steps[1].rc);
+        pen_break(core, rc);
+}
+
+static void beat_reply(struct core *core)
+{
+    int rc = ds_run_code(&core->pen.call.run);
+    if (rc != 0) {
+        pen_break(core, rc);
+        return;
+    }
+    pen_idle(core);
+    write_reply(core, &step_of(&core->pen, DS_NODE_WRITE)->node_write);
 }
 
 static void add_reply(struct core *core, const struct ds_step *step)
@@ -333,26 +388,21 @@ static void pen_done(struct ds_run *run, void *ctx)
     struct pen *pen = &core->pen;
     call->under_way = false;
     core->calls_under_way--;
-    const struct ds_step *last = &run->steps[run->n_steps - 1];
-    if (last->kind == DS_HISTORY_ADD && last->rc != 0)
+    const struct ds_step *history = step_of(pen, DS_HISTORY_ADD);
+    if (history != NULL && history->rc != 0)
         history_lost(core->history);
     switch (pen->work) {
     case PEN_ADD:
         add_reply(core, &run->steps[0]);
         break;
     case PEN_BEAT:
-        if (run->steps[0].rc != 0) {
-            pen_break(core, run->steps[0].rc);
-            break;
-        }
-        pen_idle(core);
-        write_reply(core, &run->steps[0].node_write);
+        beat_reply(core);
         break;
     case PEN_CLAIM:
-        claim_reply(core, run->steps);
+        claim_reply(core);
         break;
     case PEN_RETURN:
-        return_reply(core, run->steps);
+        return_reply(core);
         break;
     case PEN_DROP:
         drop_reply(core, &run->steps[0]);
@@ -509,14 +559,22 @@ static void add_start(struct core *core)
     call_issue(core, &pen->call, 1, pen_done);
 }
 
+static void gather(struct pen *pen)
+{
+    arena_release(&pen->mem);
+    pen->n_steps = 0;
+}
+
 static void beat_start(struct core *core)
 {
     struct pen *pen = &core->pen;
     pen->work = PEN_BEAT;
-    write_make(core, &pen->call.steps[0], state_now(core));
-    size_t history = history_make(core, &pen->call.steps[0], &pen->call.steps[1]);
+    gather(pen);
+    stints_make(core);
+    write_make(core, state_now(core), false);
+    history_make(core);
     pen->call.run.urgent = true;
-    call_issue(core, &pen->call, 1 + history, pen_done);
+    call_issue(core, &pen->call, pen->n_steps, pen_done);
 }
 
 static void claim_start(struct core *core, struct lane_view *lane, int64_t want)
@@ -524,36 +582,37 @@ static void claim_start(struct core *core, struct lane_view *lane, int64_t want)
     struct pen *pen = &core->pen;
     pen->work = PEN_CLAIM;
     pen->lane = lane;
-    pen->call.steps[0] = (struct ds_step){
-        .kind = DS_CLAIM,
-        .claim = {.lane = lane->number,
-                  .node = core->self.id,
-                  .g = lane->g,
-                  .r = lane->r,
-                  .make_entry = !lane->entry_there,
-                  .want = want},
+    gather(pen);
+    stints_make(core);
+    step_add(pen, DS_CLAIM)->claim = (struct ds_claim){
+        .lane = lane->number,
+        .node = core->self.id,
+        .g = lane->g,
+        .r = lane->r,
+        .make_entry = !lane->entry_there,
+        .want = want,
     };
-    write_make(core, &pen->call.steps[1], NODE_WORKING);
-    pen->call.steps[1].node_write.accept = true;
-    size_t history = history_make(core, &pen->call.steps[1], &pen->call.steps[2]);
+    write_make(core, NODE_WORKING, true);
+    history_make(core);
     pen->call.run.urgent = true;
-    call_issue(core, &pen->call, 2 + history, pen_done);
+    call_issue(core, &pen->call, pen->n_steps, pen_done);
 }
 
 static void return_start_again(struct core *core)
 {
     struct pen *pen = &core->pen;
     pen->broken = false;
-    write_make(core, &pen->call.steps[0], state_now(core));
-    pen->call.steps[1] = (struct ds_step){
-        .kind = DS_RETURN,
-        .give_back = {.lane = pen->lane->number,
-                      .node = core->self.id,
-                      .r = pen->lane->r,
-                      .ranges = pen->ranges,
-                      .n_ranges = pen->n_ranges},
+    gather(pen);
+    stints_make(core);
+    write_make(core, state_now(core), false);
+    step_add(pen, DS_RETURN)->give_back = (struct ds_give_back){
+        .lane = pen->lane->number,
+        .node = core->self.id,
+        .r = pen->lane->r,
+        .ranges = pen->ranges,
+        .n_ranges = pen->n_ranges,
     };
-    call_issue(core, &pen->call, 2, pen_done);
+    call_issue(core, &pen->call, pen->n_steps, pen_done);
 }
 
 /* Gathers leaving ranges of one lane under one return. */

@@ -2,8 +2,7 @@
  *
  * A batch is offered until the store has looked at every outcome in it; what was applied by an
  * earlier try with a lost reply is refused the second time, and every refused row is read again
- * (TASK_CHECK), so the row alone decides what became of the job. The stints row of a range follows
- * once all its ids are known to lead nowhere; dying in between loses only that row's summary.
+ * (TASK_CHECK), so the row alone decides what became of the job.
  * Invariants: I2, I9 (a task leaves memory only after its outcome is acknowledged).
  * Thread: the environment's; pure but for env. */
 #include <assert.h>
@@ -40,15 +39,10 @@ bool outcomes_room(const struct core *core)
            core->outcomes_waiting + LIMIT_PAGE_JOBS + LIMIT_SLOTS < LIMIT_OUTCOMES_WAITING;
 }
 
-static bool batch_empty(const struct batch *batch)
-{
-    return batch->n == 0 && batch->n_stints == 0;
-}
-
 bool outcomes_idle(const struct core *core)
 {
     for (size_t i = 0; i < BATCHES; i++)
-        if (!batch_empty(core->batches[i]) || core->batches[i]->call.under_way)
+        if (core->batches[i]->n > 0 || core->batches[i]->call.under_way)
             return false;
     return true;
 }
@@ -68,24 +62,6 @@ void outcome_add(struct core *core, struct page *page, size_t index, struct outc
     batch->jobs += outcome.count;
     core->outcomes_waiting += outcome.count;
     task_set(page, index, outcome.count, TASK_ENDED);
-}
-
-bool stint_add(struct core *core, struct hold *hold)
-{
-    struct batch *batch = core->filling;
-    if (batch->n_stints == HOLDS_MAX)
-        return false;
-    batch->stint_holds[batch->n_stints] = hold;
-    batch->stints[batch->n_stints++] = (struct stint_row){
-        .range = hold->range,
-        .node = core->self.id,
-        .done = hold->done,
-        .failed = hold->failed,
-        .cancelled = hold->cancelled,
-        .first_start_ms = hold->first_start_ms,
-        .last_finish_ms = hold->last_finish_ms,
-    };
-    return true;
 }
 
 /* ---- replies ----------------------------------------------------------------------------------- */
@@ -140,7 +116,6 @@ static void batch_clear(struct core *core, struct batch *batch)
     core->outcomes_waiting -= batch->jobs;
     batch->n = 0;
     batch->jobs = 0;
-    batch->n_stints = 0;
     batch->full = false;
     arena_release(&batch->mem);
 }
@@ -152,24 +127,9 @@ static void batch_done(struct ds_run *run, void *ctx)
     struct batch *batch = (struct batch *)call; /* its first member */
     call->under_way = false;
     core->calls_under_way--;
-    bool ok = true;
-    for (size_t i = 0; i < run->n_steps; i++) {
-        const struct ds_step *step = &run->steps[i];
-        if (step->rc != 0) {
-            ok = false;
-        } else if (step->kind == DS_FINISH) {
-            for (size_t k = 0; k < batch->n; k++)
-                outcome_settle(core, batch->tasks[k].page, batch->tasks[k].index,
-                               &batch->outcomes[k]);
-            batch->n = 0;
-        } else {
-            for (size_t k = 0; k < batch->n_stints; k++)
-                hold_remove(core, batch->stint_holds[k]);
-            batch->n_stints = 0;
-            if (core->n_holds == 0)
-                ledger_beat_by(core, core_now(core) + LOOK_MS_MIN / 2);
-        }
-    }
+    bool ok = run->steps[0].rc == 0;
+    for (size_t i = 0; ok && i < batch->n; i++)
+        outcome_settle(core, batch->tasks[i].page, batch->tasks[i].index, &batch->outcomes[i]);
     arena_release(&run->mem);
     if (ok) {
         call_ok(call);
@@ -183,21 +143,12 @@ static void batch_done(struct ds_run *run, void *ctx)
 
 static void batch_offer(struct core *core, struct batch *batch)
 {
-    size_t n = 0;
-    if (batch->n > 0)
-        batch->call.steps[n++] = (struct ds_step){
-            .kind = DS_FINISH,
-            .independent = true,
-            .finish = {.outcomes = batch->outcomes, .n = batch->n},
-        };
-    if (batch->n_stints > 0)
-        batch->call.steps[n++] = (struct ds_step){
-            .kind = DS_STINTS_ADD,
-            .independent = true,
-            .stints_add = {.rows = batch->stints, .n = batch->n_stints},
-        };
+    batch->call.steps[0] = (struct ds_step){
+        .kind = DS_FINISH,
+        .finish = {.outcomes = batch->outcomes, .n = batch->n},
+    };
     batch->full = true;
-    call_issue(core, &batch->call, n, batch_done);
+    call_issue(core, &batch->call, 1, batch_done);
 }
 
 static struct batch *batch_free(const struct core *core)
@@ -221,7 +172,7 @@ void outcomes_tick(struct core *core)
     struct batch *next = batch_free(core);
     /* With nothing out at once; a second flight only when it is worth one. */
     bool worth = out == 0 || batch->jobs >= BATCH_JOBS || batch->n >= BATCH_ENTRIES / 2;
-    if (batch_empty(batch) || next == NULL || !worth)
+    if (batch->n == 0 || next == NULL || !worth)
         return;
     core->filling = next;
     batch_offer(core, batch);
