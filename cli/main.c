@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cli/cli.h"
@@ -48,30 +49,49 @@ static const struct cli_command *command_find(int argc, char **argv, int *ret_wo
     return NULL;
 }
 
-/* `stint job` and `stint job --help`: the commands of a group. False: there is no such group. */
-static bool group_help(const char *group, FILE *file)
+static bool in_group(const struct cli_command *command, const char *group)
 {
     size_t len = strlen(group);
+    return strncmp(command->words, group, len) == 0 && command->words[len] == ' ';
+}
+
+/* `stint job --help`: the commands of a group. False: there is no such group. */
+static bool group_help(const char *group)
+{
     bool any = false;
     for (size_t i = 0; i < COMMANDS; i++) {
-        if (strncmp(commands[i]->words, group, len) != 0 || commands[i]->words[len] != ' ')
+        const struct cli_command *command = commands[i];
+        if (!in_group(command, group))
             continue;
-        fprintf(file, "%s stint %s [options]%s%s\n         %s\n",
-                any ? "      " : "usage:", commands[i]->words,
-                commands[i]->operands[0] != '\0' ? " " : "", commands[i]->operands,
-                commands[i]->summary);
+        printf("%s stint %s [options]%s%s\n         %s\n",
+               any ? "      " : "usage:", command->words, command->operands[0] != '\0' ? " " : "",
+               command->operands, command->summary);
         any = true;
     }
     return any;
+}
+
+/* `stint job`: says which verbs there are. False: there is no such group. */
+static bool group_complain(const char *group)
+{
+    char verbs[256] = "";
+    size_t used = 0;
+    for (size_t i = 0; i < COMMANDS; i++)
+        if (in_group(commands[i], group) && used < sizeof(verbs))
+            used += (size_t)snprintf(verbs + used, sizeof(verbs) - used, "%s%s",
+                                     used > 0 ? ", " : "", strchr(commands[i]->words, ' ') + 1);
+    if (used > 0)
+        cli_note("`stint %s` needs one of %s; see `stint %s --help`", group, verbs, group);
+    return used > 0;
 }
 
 static int command_unknown(int argc, char **argv)
 {
     char quoted[QUOTE_BYTES];
     bool help = argc > 2 && (strcmp(argv[2], "--help") == 0 || strcmp(argv[2], "-h") == 0);
-    if (help && group_help(argv[1], stdout))
+    if (help && group_help(argv[1]))
         return CLI_OK;
-    if (argc == 2 && group_help(argv[1], stderr))
+    if (argc == 2 && group_complain(argv[1]))
         return CLI_USAGE;
     char *words = cli_format("%.40s%s%.40s", argv[1], argc > 2 ? " " : "", argc > 2 ? argv[2] : "");
     int status =
@@ -100,8 +120,13 @@ static int output_end(int status)
     errno = 0;
     if (fflush(stdout) == 0 && !ferror(stdout))
         return status;
-    if (errno != EPIPE && errno != 0)
-        cli_error(CLI_FAILED, "cannot write the output: %s", strerror(errno));
+    int why = errno; /* 0: it failed earlier, and nothing is left to flush */
+    struct stat file;
+    bool pipe =
+        fstat(STDOUT_FILENO, &file) == 0 && !S_ISREG(file.st_mode) && !S_ISCHR(file.st_mode);
+    if (why != EPIPE && !(why == 0 && pipe))
+        cli_error(CLI_FAILED, "cannot write the output: %s",
+                  why != 0 ? strerror(why) : "the disk may be full");
     return status != CLI_OK ? status : CLI_FAILED;
 }
 

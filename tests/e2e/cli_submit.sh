@@ -86,7 +86,7 @@ expect_refusal 2 stint submit --jsonl jobs.jsonl -- true
 expect_refusal 2 stint submit -0 -- true
 expect_refusal 2 stint submit --env 1 -- true
 expect_refusal 2 stint submit --env =1 -- true
-expect_refusal 2 stint submit --each - --type noop --payload - 
+expect_refusal 2 stint submit --each - --type noop --payload -
 for option in --delay=1s --at=x --backoff=1s --group=g --after=1; do
     expect_refusal 2 stint submit "$option" -- true
 done

@@ -54,7 +54,7 @@ static void next_gives(int rc)
     ck_assert_int_eq(input_next(&input, &line, &err), rc);
 }
 
-/* ---- lines ------------------------------------------------------------------------------------ */
+/* ---- lines ----------------------------------------------------------------------------------- */
 
 START_TEST(lines_come_in_order_without_empty_ones)
 {
@@ -139,7 +139,7 @@ START_TEST(a_folder_or_nothing_is_no_input)
 }
 END_TEST
 
-/* ---- templates -------------------------------------------------------------------------------- */
+/* ---- templates ------------------------------------------------------------------------------- */
 
 static struct bytes bytes_of(const char *text)
 {
@@ -207,7 +207,7 @@ START_TEST(arguments_past_their_limit_are_refused)
 }
 END_TEST
 
-/* ---- JSON ------------------------------------------------------------------------------------- */
+/* ---- JSON ------------------------------------------------------------------------------------ */
 
 static int json(const char *line, struct job *ret_job, struct lane_name *ret_lane)
 {
