@@ -4,8 +4,8 @@
  *                                                                 -> async_drain -> run->done
  *
  * Two workers rather than a pool: writes have one order and gain from being committed together,
- * reads must not wait behind them. The writer takes all that waits at once; the reader takes one run
- * at a time, so that its answers come back as they are ready.
+ * reads must not wait behind them. The writer takes all that waits at once; the reader takes one
+ * run at a time, so that its answers come back as they are ready.
  * Invariants:
  *   1. A run is in exactly one place: the caller's hands, a queue, a worker, the done list.
  *   2. Everything in `struct async` but the constants is under `lock`; a run's contents belong to
@@ -127,7 +127,7 @@ static void *work(void *ctx)
     return NULL;
 }
 
-/* The signals that the event loop handles must reach its thread; the sqlite lock's own stay open. */
+/* The event loop's signals must reach its thread; the sqlite lock's own stay open. */
 static int thread_start(struct worker *worker)
 {
     static const int loop_signals[] = {SIGINT,  SIGTERM, SIGHUP,  SIGCHLD,

@@ -1,6 +1,6 @@
 /* The memory datastore: the executable specification of datastore/datastore.h, and what the
- * simulator runs on. It reads no clock and draws nothing at random: the same calls in the same order
- * give the same records.
+ * simulator runs on. It reads no clock and draws nothing at random: the same calls in the same
+ * order give the same records.
  *
  * Any number of handles share one store, each used by one thread at a time. A step is atomic; other
  * handles' steps may come between two steps of a run. */

@@ -345,7 +345,7 @@ int memory_jobs_read(struct memory_call *call)
     return 0;
 }
 
-/* Looks at one lane's rows in [from, b); true when an unfinished one stopped it or the bound did. */
+/* Looks at one lane's rows in [from, b); true: an unfinished one stopped it, or the bound did. */
 static bool scan_rows(struct ds_scan *scan, const struct keyed_array *rows, int64_t from, int64_t b,
                       size_t *left)
 {

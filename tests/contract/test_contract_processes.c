@@ -1,5 +1,5 @@
-/* Goal: processes that share one SQLite file, each with a handle of its own, never get the same ids,
- * never lose any, and never record an outcome twice (I1, I2, I9).
+/* Goal: processes that share one SQLite file, each with a handle of its own, never get the same
+ * ids, never lose any, and never record an outcome twice (I1, I2, I9).
  * Method: submitters and claimers run at once, in processes of their own; what each was given is
  * noted in shared memory by id, where a second taker is seen at once; at the end the store is read
  * back whole. */

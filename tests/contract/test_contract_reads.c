@@ -1,7 +1,7 @@
 /* Goal: pages of jobs and scans keep the contract of datastore.h: complete, in order, both ways,
  * whatever the filter and wherever a page ends.
- * Method: a population with every state in two lanes; each filter is compared with a plain loop over
- * what was put there, page by page. */
+ * Method: a population with every state in two lanes; each filter is compared with a plain loop
+ * over what was put there, page by page. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,5 +1,5 @@
-/* Goal: what a run promises (order, stopping, independence), and for every step that writes: a reply
- * that is lost though the step was applied can be tried again, and read back, without harm.
+/* Goal: what a run promises (order, stopping, independence), and for every step that writes: a
+ * reply that is lost though the step was applied can be tried again, and read back, without harm.
  * Method: the same tests on every kind of store; replies are lost by a faulty handle of the test's
  * own, whose counter must show the fault. */
 #include <stdlib.h>

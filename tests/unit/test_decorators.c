@@ -1,5 +1,5 @@
-/* Goal: the faulty datastore fails exactly the steps its plan names, in the way it names, and counts
- * them; the tracing one writes one line a step and changes nothing.
+/* Goal: the faulty datastore fails exactly the steps its plan names, in the way it names, and
+ * counts them; the tracing one writes one line a step and changes nothing.
  * Method: both over the memory store, whose records tell what was applied. */
 #include <check.h>
 #include <stdio.h>
