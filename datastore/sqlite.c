@@ -251,7 +251,7 @@ static void checkpoint(struct sqlite_store *store, int mode)
 
 /* The lock's note says how far the log had grown at the last checkpoint, whoever made it. What goes
  * wrong here is no run's fault: their data is safe, and the next one tries again. */
-static void checkpoint_if_due(struct sqlite_store *store)
+void sqlite_checkpoint_if_due(struct sqlite_store *store)
 {
     int64_t done = store->lock.self.note <= store->wal_pages ? store->lock.self.note : 0;
     if (store->wal_pages - done >= CHECKPOINT_PAGES) {
@@ -331,7 +331,7 @@ static int group_commit(struct group *group)
         return err.code;
     }
     sqlite3_reset(stmt);
-    checkpoint_if_due(store);
+    sqlite_checkpoint_if_due(store);
     sqlite_lock_give(&store->lock);
     group->open = false;
     if (store->ring && store->bell_fd >= 0)

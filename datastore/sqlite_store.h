@@ -40,6 +40,9 @@ struct sqlite_store *sqlite_store_new(void);
 /* To be called once the file is open. */
 void sqlite_store_watch_commits(struct sqlite_store *store);
 
+/* Checkpoints when the log has grown enough since the last time; the lock is held. */
+void sqlite_checkpoint_if_due(struct sqlite_store *store);
+
 /* What a step is carried out with. */
 struct sqlite_call {
     struct sqlite_store *store;
