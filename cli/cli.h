@@ -56,6 +56,9 @@ int settings_read_file(struct settings *settings, const char *path, struct error
 int settings_load(struct settings *settings, struct error *err) __attribute__((warn_unused_result));
 void settings_clear(struct settings *settings);
 
+/* Stint's folder under the XDG state directory: given, to be freed. NULL: no home folder. */
+char *settings_state_folder(void);
+
 /* The store used when nobody names one: given, to be freed. ERR_NOT_FOUND: no home folder. */
 int settings_default_store(char **ret_uri, struct error *err) __attribute__((warn_unused_result));
 

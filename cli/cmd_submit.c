@@ -1,18 +1,11 @@
-/* `stint submit`: one job, or many from lines or JSON lines.
- *
- * A bulk submit from a file takes a name made of what is asked for and of the file as it stands, so
- * that the same command run again after an interruption adds only what is missing; run again after
- * it was complete, it is a new submit (the name's generation). A lock on the file keeps two live
- * submits of it from being taken for one. Single-threaded. */
+/* `stint submit`: one job, or many from lines or JSON lines. What is asked for: submit_plan.c; how
+ * an interrupted one is found again: submit_name.c; how jobs get into the store: submit_send.c.
+ * Single-threaded. */
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
-#include <sys/random.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cli/output.h"
@@ -53,109 +46,9 @@ struct submit {
     struct submit_batch batch;
     struct progress progress;
     struct bytes line; /* of the input, not yet a job */
-    bool pending, at_end, resumable;
+    bool pending, at_end;
+    struct submit_naming naming;
 };
-
-/* ---- the submit's name ----------------------------------------------------------------------- */
-
-/* FNV-1a, 128 bits (Fowler, Noll, Vo; draft-eastlake-fnv). */
-struct hash {
-    unsigned __int128 value;
-};
-
-static void hash_add(struct hash *hash, const void *data, size_t len)
-{
-    const unsigned __int128 prime = ((unsigned __int128)1 << 88) + 0x13b;
-    const uint8_t *bytes = data;
-    for (size_t i = 0; i < len; i++)
-        hash->value = (hash->value ^ bytes[i]) * prime;
-}
-
-static void hash_number(struct hash *hash, int64_t number)
-{
-    hash_add(hash, &number, sizeof(number));
-}
-
-/* With its length, so that no two lists of texts look alike. */
-static void hash_bytes(struct hash *hash, struct bytes bytes)
-{
-    hash_number(hash, (int64_t)bytes.len);
-    hash_add(hash, bytes.data, bytes.len);
-}
-
-static void hash_text(struct hash *hash, const char *text)
-{
-    hash_number(hash, text != NULL);
-    if (text != NULL)
-        hash_bytes(hash, (struct bytes){(const uint8_t *)text, strlen(text)});
-}
-
-static void auto_name(const struct submit *submit, const struct stat *file,
-                      char name[LIMIT_NAME_BYTES + 1])
-{
-    const struct submit_plan *plan = &submit->request.plan;
-    char here[LIMIT_PATH_BYTES] = "";
-    struct hash hash = {(unsigned __int128)0x6c62272e07bb0142ULL << 64 | 0x62b821756295c58dULL};
-    if (getcwd(here, sizeof(here)) == NULL)
-        here[0] = '\0';
-    hash_number(&hash, getuid());
-    hash_text(&hash, here);
-    hash_number(&hash, submit->request.each != NULL);
-    hash_number(&hash, submit->input.zero);
-    hash_text(&hash, plan->lane.queue);
-    hash_number(&hash, plan->lane.priority);
-    hash_text(&hash, plan->type);
-    hash_text(&hash, plan->batch);
-    hash_bytes(&hash, plan->payload);
-    hash_bytes(&hash, plan->argv);
-    hash_bytes(&hash, plan->spec.env);
-    hash_text(&hash, plan->cwd);
-    hash_number(&hash, plan->spec.timeout_ms);
-    hash_number(&hash, plan->spec.max_attempts);
-    hash_number(&hash, (int64_t)file->st_dev);
-    hash_number(&hash, (int64_t)file->st_ino);
-    hash_number(&hash, file->st_size);
-    hash_number(&hash, file->st_mtim.tv_sec);
-    hash_number(&hash, file->st_mtim.tv_nsec);
-    snprintf(name, LIMIT_NAME_BYTES + 1, "auto-%016" PRIx64 "%016" PRIx64,
-             (uint64_t)(hash.value >> 64), (uint64_t)hash.value);
-}
-
-/* Nobody finds it again, but a lost reply of our own is read back by it. */
-static void random_name(char name[LIMIT_NAME_BYTES + 1])
-{
-    uint64_t random[2] = {clock_ms(), (uint64_t)getpid()};
-    if (getrandom(random, sizeof(random), 0) < 0)
-        random[0] ^= (uint64_t)clock_utc_ms();
-    snprintf(name, LIMIT_NAME_BYTES + 1, "once-%016" PRIx64 "%016" PRIx64, random[0], random[1]);
-}
-
-/* Names the submit, and finds what is there of it. *ret_complete: nothing is left to add. */
-static int name_take(struct submit *submit, bool *ret_complete, struct error *err)
-{
-    struct stat file;
-    char base[LIMIT_NAME_BYTES + 1], name[LIMIT_NAME_BYTES + 1];
-    *ret_complete = false;
-    submit->resumable = true;
-    if (submit->request.token != NULL)
-        return sender_name(&submit->sender, submit->request.token, ret_complete, err);
-    submit->resumable = submit->request.bulk && submit->input.regular &&
-                        flock(submit->input.fd, LOCK_EX | LOCK_NB) == 0 &&
-                        fstat(submit->input.fd, &file) == 0;
-    if (!submit->request.bulk)
-        return 0; /* one row in one commit */
-    if (!submit->resumable) {
-        random_name(submit->sender.name);
-        return 0;
-    }
-    auto_name(submit, &file, base);
-    for (int generation = 0;; generation++) {
-        snprintf(name, sizeof(name), "%.48s.%d", base, generation);
-        int rc = sender_name(&submit->sender, name, ret_complete, err);
-        if (rc < 0 || !*ret_complete)
-            return rc;
-    }
-}
 
 /* ---- the bulk loop --------------------------------------------------------------------------- */
 
@@ -357,8 +250,8 @@ static int partly(struct submit *submit, const struct view *view, int rc, const 
     int64_t whole = signal != 0 || rc != ERR_INVALID ? jobs_in_input(submit) : -1;
     char *of = whole >= 0 ? cli_format(" of %" PRId64, whole) : cli_copy("");
     const char *next = rc == ERR_INVALID || rc == ERR_LIMIT ? "submit the lines after these"
-                       : submit->resumable ? "run the same command again to add the rest"
-                                           : "submit the lines after these";
+                       : submit->naming.resumable ? "run the same command again to add the rest"
+                                                  : "submit the lines after these";
     int status =
         cli_error(CLI_PARTLY, "%s%spartly submitted: %" PRId64 "%s jobs (ids %s); %s",
                   signal != 0 ? "" : err->text, signal != 0 ? "" : "; ", sent, of, ids, next);
@@ -380,6 +273,8 @@ static int report(struct submit *submit, int rc, const struct error *err)
     if (submit->request.bulk && submit->sender.taken > 0)
         cli_note("%" PRId64 " lines were not added: an unfinished job has their key",
                  submit->sender.taken);
+    if (rc == 0 && view_rc == 0 && !ferror(stdout))
+        submit_acknowledged(&submit->naming);
     int status = rc < 0 ? partly(submit, &view, rc, err) : CLI_OK;
     if (status == CLI_OK && cli_option(submit->request.cli, "wait") != NULL) {
         char *ids = ids_text(submit, &view);
@@ -412,11 +307,12 @@ static int submit_all(struct submit *submit)
 {
     struct error err = {0};
     bool complete = false;
-    int rc = name_take(submit, &complete, &err);
+    int rc = submit_name(&submit->request, &submit->input, &submit->sender, &submit->naming,
+                         &complete, &err);
     if (rc == 0 && complete) {
         for (const struct submit_chunk *chunk; (chunk = sender_found(&submit->sender)) != NULL;)
             sender_skip(&submit->sender, chunk);
-        cli_note("token %s: all %" PRId64 " jobs were there already", submit->sender.name,
+        cli_note("submit %s: all %" PRId64 " jobs were there already", submit->sender.name,
                  submit->sender.already);
     } else if (rc == 0) {
         rc = submit->request.bulk ? bulk_run(submit, &err) : single_run(submit, &err);
@@ -453,6 +349,7 @@ static int run(struct cli *cli)
     }
     datastore_close(submit.ds);
     input_close(&submit.input);
+    submit_naming_clear(&submit.naming);
     template_clear(&submit.request.plan.each);
     arena_release(&submit.request.plan.mem);
     return status;

@@ -114,15 +114,20 @@ void settings_clear(struct settings *settings)
     *settings = (struct settings){0};
 }
 
+char *settings_state_folder(void)
+{
+    return xdg_path("XDG_STATE_HOME", ".local/state", "stint");
+}
+
 int settings_default_store(char **ret_uri, struct error *err)
 {
-    char *path = xdg_path("XDG_STATE_HOME", ".local/state", "stint/stint.db");
-    if (path == NULL)
+    char *folder = settings_state_folder();
+    if (folder == NULL)
         return error_set(err, ERR_NOT_FOUND,
                          "no store is named and $HOME is not set; give --store "
                          "sqlite:PATH or set $STINT_STORE");
-    *ret_uri = cli_format("sqlite:%s", path);
-    free(path);
+    *ret_uri = cli_format("sqlite:%s/stint.db", folder);
+    free(folder);
     return 0;
 }
 

@@ -169,4 +169,21 @@ int sender_add(struct submit_sender *sender, struct submit_batch *batch,
 int sender_send(struct submit_sender *sender, struct submit_batch *batch, bool last,
                 struct error *err) __attribute__((warn_unused_result));
 
+/* ---- its name (submit_name.c) ---------------------------------------------------------------- */
+
+struct submit_naming {
+    bool resumable; /* the same again goes on where this one stops */
+    char *mark;     /* a file that stands until the ids are printed; NULL: none */
+};
+
+/* Names the submit and finds what is there of it. *ret_complete: nothing is left to add. Free
+ * `naming` with submit_naming_clear, also after an error. */
+int submit_name(const struct submit_request *request, const struct submit_input *input,
+                struct submit_sender *sender, struct submit_naming *naming, bool *ret_complete,
+                struct error *err) __attribute__((warn_unused_result));
+
+/* The ids are printed: from now on the same again is new work. */
+void submit_acknowledged(struct submit_naming *naming);
+void submit_naming_clear(struct submit_naming *naming);
+
 #endif

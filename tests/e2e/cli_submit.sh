@@ -69,6 +69,16 @@ grep -q 'all 3 jobs were there already' err || fail "token: $(cat err)"
 prints 22 stint submit --token single -- true
 prints 22 stint submit --token single -- true
 
+say "    one whose ids nobody could read is not complete for its submitter"
+seq 1 7000 >told
+if [ -w /dev/full ]; then
+    expect_status 1 sh -c '"$1" submit --queue told --each told --type noop >/dev/full' sh "$program"
+    stint submit --queue told --each told --type noop >out 2>err || fail "told: $(cat err)"
+    [ "$(cat out)" = told:1-7000 ] || fail "told: $(cat out)"
+    grep -q 'all 7000 jobs were there already' err || fail "told: $(cat err)"
+    prints told:7001-14000 stint submit --queue told --each told --type noop
+fi
+
 say "5. a unique key gives the first job's id"
 prints 23 stint submit --key only -- true
 prints 23 stint submit --key only -- true
