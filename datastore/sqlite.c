@@ -308,8 +308,8 @@ static void group_abort(struct group *group, const struct error *err)
 static void commit_trouble(struct sqlite_store *store, int sqlite_rc, struct error *err)
 {
     store->trouble = sqlite_rc;
-    int code = sqlite_code_map(store->db, sqlite_rc, store->path, err);
-    if (code == ERR_UNAVAILABLE && (sqlite_rc & 0xff) == SQLITE_IOERR)
+    (void)sqlite_code_map(store->db, sqlite_rc, store->path, err);
+    if ((sqlite_rc & 0xff) == SQLITE_IOERR)
         err->code = ERR_UNKNOWN_OUTCOME;
 }
 

@@ -276,11 +276,11 @@ static int open_to_read(struct sqlite_store *store, const char *folder, struct e
     int rc = file_look(store->path, &st, err);
     if (rc == ERR_NOT_FOUND)
         return not_there(store->path, err);
-    if (rc == 0)
-        rc = database_open(store, store->path, SQLITE_OPEN_READONLY, err);
     if (rc < 0)
         return rc;
-    rc = sqlite_schema_check(store->db, store->path, false, &state, err);
+    rc = database_open(store, store->path, SQLITE_OPEN_READONLY, err);
+    if (rc == 0)
+        rc = sqlite_schema_check(store->db, store->path, false, &state, err);
     if ((rc == ERR_UNAVAILABLE || rc == ERR_READ_ONLY) && access(folder, W_OK) < 0) {
         rc = open_immutable(store, err);
         if (rc == 0)

@@ -3,6 +3,7 @@
  * A file is ours by its application id; `user_version` is the lowest schema a program must know to
  * read it, `meta.writer_min` the lowest to write to it, so that two versions can share a store.
  * Thread: the handle's. */
+#include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
 
@@ -98,6 +99,10 @@ static const struct {
 int sqlite_code_map(sqlite3 *db, int sqlite_rc, const char *path, struct error *err)
 {
     const char *text = db != NULL ? sqlite3_errmsg(db) : sqlite3_errstr(sqlite_rc);
+    int error = db != NULL ? sqlite3_system_errno(db) : 0;
+    /* Of a full disk, SQLite itself only tells when it writes to the log. */
+    if ((sqlite_rc & 0xff) == SQLITE_IOERR && (error == ENOSPC || error == EDQUOT))
+        sqlite_rc = SQLITE_FULL;
     for (size_t i = 0; i < sizeof(code_map) / sizeof(code_map[0]); i++)
         if (code_map[i].sqlite_rc == (sqlite_rc & 0xff))
             return error_set(err, code_map[i].code, "%.250s: %.100s; %s", path, text,

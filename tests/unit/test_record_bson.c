@@ -121,7 +121,8 @@ START_TEST(a_spec_comes_back)
     static const struct job_limit limits[] = {{RLIMIT_CORE, 0}, {RLIMIT_AS, UINT64_MAX}};
     static const int64_t after[] = {3, 1};
     struct job_spec spec = {.max_attempts = 1, .max_interruptions = 2, .timeout_ms = 3,
-                            .backoff_ms = 4, .run_at_ms = 5, .cwd = "/\xff", .env = {(const uint8_t *)"A=1\0B=2", 8},
+                            .backoff_ms = 4, .run_at_ms = 5, .cwd = "/\xff",
+                            .env = {(const uint8_t *)"A=1\0B=2", 8},
                             .limits = limits, .n_limits = 2, .key = "k", .group = "g",
                             .after = after, .n_after = 2, .copy_of = 6};
     const struct job_spec *back = NULL, *empty = NULL;

@@ -1,5 +1,5 @@
-/* Goal: the lock excludes, starves nobody, and is never lost to a dead or frozen holder, while a slow
- * or foreign holder is left alone and named.
+/* Goal: the lock excludes, starves nobody, and is never lost to a dead or frozen holder, while a
+ * slow or foreign holder is left alone and named.
  * Method: several processes on one pair of lock files, their counts in shared memory; a child that
  * stops itself inside the lock; a holder's record rewritten to look like a stranger's. */
 #include "datastore/sqlite_lock.h"
