@@ -165,7 +165,16 @@ int step_claim(struct lane *lane, struct ds_claim *step, struct arena *mem, bool
     return 0;
 }
 
-/* Adds ranges to a copy of the pool; ERR_LIMIT when they do not fit. */
+static bool overlaps(const struct range *pool, size_t n_pool, struct range range)
+{
+    for (size_t i = 0; i < n_pool; i++)
+        if (pool[i].a < range.b && range.a < pool[i].b)
+            return true;
+    return false;
+}
+
+/* Adds ranges to a copy of the pool; ERR_LIMIT when they do not fit. Ids that are there already are
+ * refused, not asserted: a damaged record must not bring down every node that reads it. */
 static int pool_add_all(struct lane *lane, const struct range *ranges, size_t n, bool suspect,
                         struct arena *mem)
 {
@@ -173,7 +182,8 @@ static int pool_add_all(struct lane *lane, const struct range *ranges, size_t n,
     size_t n_pool = lane->n_pool;
     for (size_t i = 0; i < n; i++) {
         struct range r = ranges[i];
-        if (r.a >= r.b || id_lane(r.a) != lane->number || r.b > lane->head)
+        if (r.a >= r.b || id_lane(r.a) != lane->number || r.b > lane->head ||
+            overlaps(pool, n_pool, r))
             return ERR_INVALID;
         r.suspect = r.suspect || suspect;
         pool_add(&pool, &n_pool, r, mem);
