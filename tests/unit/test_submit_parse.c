@@ -95,8 +95,10 @@ START_TEST(a_line_past_the_limit_is_refused_wherever_it_lies)
     size_t len = 700000;
     char *data = malloc(len);
     memset(data, 'x', len);
-    input_make(data, len, false, 600000); /* without an end */
+    input_make(data, len, false, 1000); /* without an end */
+    size_t buffer_size = input.buffer_size;
     next_gives(ERR_LIMIT);
+    ck_assert_uint_eq(input.buffer_size, buffer_size); /* it did not read on in vain */
     input_close(&input);
     data[len - 1] = '\n';
     input_make(data, len, false, 699998);
