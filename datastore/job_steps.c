@@ -90,8 +90,7 @@ bool step_finish(struct job *job, const struct outcome *outcome, struct arena *m
         kind = OUTCOME_FAILED;
     bool last_interruption =
         kind == OUTCOME_INTERRUPTED && job->interruptions + 1 > interruptions_max(job);
-    bool another_run =
-        kind == OUTCOME_RETRY || (kind == OUTCOME_INTERRUPTED && !last_interruption);
+    bool another_run = kind == OUTCOME_RETRY || (kind == OUTCOME_INTERRUPTED && !last_interruption);
     const struct job_ending *ending = ending_after(job, outcome, another_run, mem);
     if (another_run) {
         job->run++;

@@ -4,7 +4,7 @@
  * renewals succeed: a gap in those restarts all watches, so after an outage nobody buries anybody.
  * A process seen to be gone (same host, boot and pid namespace) is buried at once.
  *
- *   KILL       record D -> dead, at the beat seen; gives the frozen record   (crash: anyone repeats)
+ *   KILL       record D -> dead, at the beat seen; gives the frozen record
  *   INTERRUPT  each job that record names as running, at its run             (before any lane)
  *   LANES      which lanes have an entry of D
  *   ESTATE     per lane: ranges of D there, less returns taken, plus a grant not accepted -> pool;
@@ -23,13 +23,13 @@
 #include "node/core_internal.h"
 
 enum {
-    RANKS_MAX = 8,         /* buriers step forward one after another */
-    FROZEN_LEASES = 6,     /* a silent process that is there */
-    CLEAN_EVERY = 64,      /* readings of the peers between clean-ups */
+    RANKS_MAX = 8,     /* buriers step forward one after another */
+    FROZEN_LEASES = 6, /* a silent process that is there */
+    CLEAN_EVERY = 64,  /* readings of the peers between clean-ups */
     CLEAN_AFTER_MS = 24 * 3600 * 1000,
 };
 
-/* ---- burying ------------------------------------------------------------------------------------- */
+/* ---- burying ---------------------------------------------------------------- */
 
 bool burial_idle(const struct core *core)
 {
@@ -266,7 +266,7 @@ static void burial_step(struct core *core)
     call_issue(core, &burial->call, n, buried);
 }
 
-/* ---- watching -------------------------------------------------------------------------------------- */
+/* ---- watching ---------------------------------------------------------------- */
 
 static struct watch *watch_of(struct core *core, int64_t node)
 {
@@ -295,8 +295,8 @@ static uint64_t rank_after(const struct core *core, const struct ds_nodes_read *
         int64_t id = read->ret_nodes[i].id;
         if (id == d || id == core->self.id)
             continue;
-        bool between = d < core->self.id ? id > d && id < core->self.id
-                                         : id > d || id < core->self.id;
+        bool between =
+            d < core->self.id ? id > d && id < core->self.id : id > d || id < core->self.id;
         rank += between ? 1 : 0;
     }
     return rank < RANKS_MAX ? rank : RANKS_MAX;
@@ -310,8 +310,8 @@ static bool reported_gone(const struct core *core, int64_t node)
     return false;
 }
 
-static void peer_judge(struct core *core, const struct ds_nodes_read *read,
-                       const struct node *peer, const struct watch *watch)
+static void peer_judge(struct core *core, const struct ds_nodes_read *read, const struct node *peer,
+                       const struct watch *watch)
 {
     uint64_t silent_ms = core_now(core) - watch->moved_at_ms;
     uint64_t lease_ms = (uint64_t)peer->lease_ms;
@@ -434,7 +434,7 @@ static void peers_read(struct core *core)
     call_issue(core, &core->peers, 1, peers_seen);
 }
 
-/* ---- cleaning up old records ------------------------------------------------------------------------ */
+/* ---- cleaning up old records ---------------------------------------------------------------- */
 
 static void cleaned(struct ds_run *run, void *ctx)
 {
@@ -466,8 +466,7 @@ static void clean_seen(struct ds_run *run, void *ctx)
         const struct ds_nodes_read *read = &run->steps[0].nodes_read;
         for (size_t i = 0; i < read->ret_n && n < LIMIT_RUN_STEPS; i++) {
             const struct node *node = &read->ret_nodes[i];
-            if (node->state != NODE_DEAD ||
-                core_store_ms(core) - node->since_ms < CLEAN_AFTER_MS ||
+            if (node->state != NODE_DEAD || core_store_ms(core) - node->since_ms < CLEAN_AFTER_MS ||
                 entry_anywhere(&run->steps[1].lanes_read, node->id))
                 continue;
             steps[n++] = (struct ds_step){
@@ -487,12 +486,11 @@ static void clean_seen(struct ds_run *run, void *ctx)
 static void clean_start(struct core *core)
 {
     core->clean.steps[0] = (struct ds_step){.kind = DS_NODES_READ};
-    core->clean.steps[1] =
-        (struct ds_step){.kind = DS_LANES_READ, .lanes_read = {.lane = -1}};
+    core->clean.steps[1] = (struct ds_step){.kind = DS_LANES_READ, .lanes_read = {.lane = -1}};
     call_issue(core, &core->clean, 2, clean_seen);
 }
 
-/* ---- ticking ---------------------------------------------------------------------------------------- */
+/* ---- ticking ---------------------------------------------------------------- */
 
 void burial_tick(struct core *core)
 {

@@ -78,9 +78,9 @@ struct hold {
     int64_t next_load; /* first id not loaded */
     bool loading;
     struct page *pages, *pages_last; /* ascending; the front leaves when it is resolved */
-    size_t ready;   /* tasks in TASK_READY */
-    size_t waiting; /* tasks loaded and not started: HOLE, READY, NAMING, NAMED */
-    bool barred;    /* nothing more of it can start in this tick */
+    size_t ready;                    /* tasks in TASK_READY */
+    size_t waiting;                  /* tasks loaded and not started: HOLE, READY, NAMING, NAMED */
+    bool barred;                     /* nothing more of it can start in this tick */
     int64_t done, failed, cancelled; /* of the pages that left */
     int64_t first_start_ms, last_finish_ms;
 };
@@ -290,7 +290,7 @@ uint64_t call_due_ms(const struct call *call); /* when a retry is due; UINT64_MA
 
 /* ledger.c */
 void ledger_tick(struct core *core);
-uint64_t ledger_due_ms(const struct core *core); /* absolute; UINT64_MAX: nothing */
+uint64_t ledger_due_ms(const struct core *core);        /* absolute; UINT64_MAX: nothing */
 void ledger_beat_by(struct core *core, uint64_t at_ms); /* a heartbeat not later than that */
 void ledger_release(struct core *core);
 

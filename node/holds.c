@@ -69,7 +69,7 @@ void task_set(struct page *page, size_t index, size_t n, enum task_state state)
         page->ready_from = index;
 }
 
-/* ---- holds ----------------------------------------------------------------------------------- */
+/* ---- holds ---------------------------------------------------------------- */
 
 struct hold *hold_add(struct core *core, struct range range, struct lane_view *lane)
 {
@@ -156,7 +156,7 @@ struct page *holds_find(const struct core *core, int64_t id, size_t *ret_index)
     return NULL;
 }
 
-/* ---- what a row is worth --------------------------------------------------------------------- */
+/* ---- what a row is worth ---------------------------------------------------------------- */
 
 static void times_note(struct page *page, const struct job *row)
 {
@@ -192,7 +192,7 @@ static enum task_state judge(struct core *core, struct page *page, const struct 
     return TASK_CHECK;
 }
 
-/* ---- loading --------------------------------------------------------------------------------- */
+/* ---- loading ---------------------------------------------------------------- */
 
 static void page_append(struct hold *hold, struct page *page)
 {
@@ -311,8 +311,8 @@ static void read_again(struct ds_run *run, void *ctx)
         for (size_t i = core->again_index; i < end; i++)
             if (page->tasks[i] == TASK_CHECK)
                 task_set(page, i, 1, TASK_HOLE);
-        page->hole_wait_ms = page->hole_wait_ms * 2 < HOLE_WAIT_MS_MAX ? page->hole_wait_ms * 2
-                                                                       : HOLE_WAIT_MS_MAX;
+        page->hole_wait_ms =
+            page->hole_wait_ms * 2 < HOLE_WAIT_MS_MAX ? page->hole_wait_ms * 2 : HOLE_WAIT_MS_MAX;
         page->hole_next_ms = core_now(core) + page->hole_wait_ms;
     }
     arena_release(&run->mem);
@@ -406,7 +406,7 @@ static void again_tick(struct core *core)
             }
 }
 
-/* ---- giving back ------------------------------------------------------------------------------ */
+/* ---- giving back ---------------------------------------------------------------- */
 
 /* Where the unstarted tail begins; range.b when there is none. While something runs or is on its
  * way to the store: behind the last such; else at the first id that is not resolved. A page pinned
@@ -504,7 +504,7 @@ void holds_shed(struct core *core, int32_t lane)
     hold_leave(core, best, best->range.b - give);
 }
 
-/* ---- finished ---------------------------------------------------------------------------------- */
+/* ---- finished ---------------------------------------------------------------- */
 
 static void page_leaves(struct core *core, struct hold *hold, struct page *page)
 {

@@ -72,7 +72,8 @@ static bool serves_types(const struct core *core, const struct lane *lane)
     return true;
 }
 
-static void lane_seen(struct core *core, const struct lane *lane, const struct ds_queues_read *queues)
+static void lane_seen(struct core *core, const struct lane *lane,
+                      const struct ds_queues_read *queues)
 {
     struct lane_view *view = lane_view_get(core, lane->number);
     view->name = lane->name;
@@ -111,8 +112,9 @@ static void looked(struct ds_run *run, void *ctx)
         const struct ds_lanes_read *lanes = &run->steps[2].lanes_read;
         const struct ds_step *own = &run->steps[3];
         if ((meta->features & ~(int64_t)FEATURES_KNOWN) != 0)
-            core_fail(core, ERR_VERSION, "the store uses features this version does not know: "
-                                         "install the newer version");
+            core_fail(core, ERR_VERSION,
+                      "the store uses features this version does not know: "
+                      "install the newer version");
         for (size_t i = 0; i < lanes->ret_n; i++)
             lane_seen(core, &lanes->ret_lanes[i], queues);
         if (own->rc == 0 && own->nodes_read.ret_nodes[0].state != NODE_DEAD)
@@ -168,8 +170,7 @@ static double job_ms(const struct core *core, const struct lane_view *lane)
     uint64_t now = core_now(core);
     for (size_t i = 0; i < (size_t)core->self.slots; i++) {
         const struct running *r = &core->running[i];
-        if (r->page != NULL && r->page->hold->lane == lane &&
-            (double)(now - r->started_at_ms) > ms)
+        if (r->page != NULL && r->page->hold->lane == lane && (double)(now - r->started_at_ms) > ms)
             ms = (double)(now - r->started_at_ms);
     }
     return ms;
@@ -259,9 +260,7 @@ static void ask_to_share(struct core *core)
         .kind = DS_NODE_ASK,
         .node_ask = {.node = core->rich_peer,
                      .add_request = true,
-                     .request = {.kind = REQUEST_SHED,
-                                 .id = core->rich_id,
-                                 .from = core->self.id}},
+                     .request = {.kind = REQUEST_SHED, .id = core->rich_id, .from = core->self.id}},
     };
     core->rich_peer = 0; /* until the next reading of the peers */
     call_issue(core, &core->ask, 1, asked);

@@ -148,8 +148,8 @@ static void write_make(struct core *core, enum node_state state, bool accept)
     *part = core->self;
     ranges_fill(core, part, &pen->mem);
     running_fill(core, part, &pen->mem);
-    step_add(pen, DS_NODE_WRITE)->node_write = (struct ds_node_write){
-        .node = part, .accept = accept, .acked_request = core->request_seq};
+    step_add(pen, DS_NODE_WRITE)->node_write =
+        (struct ds_node_write){.node = part, .accept = accept, .acked_request = core->request_seq};
     pen->sent_at_ms = core_now(core);
     core->farewell_sent = core->stopping && core_hands_empty(core);
 }
@@ -163,8 +163,8 @@ static void history_make(struct core *core)
     struct history_lane *lanes = arena_alloc(mem, (core->n_lanes + 1) * sizeof(*lanes));
     for (size_t i = 0; i < core->n_lanes; i++) {
         const struct lane_view *lane = core->lanes[i];
-        lanes[i] = (struct history_lane){lane->number, lane->head, lane->tail, lane->pool,
-                                         lane->n_pool};
+        lanes[i] =
+            (struct history_lane){lane->number, lane->head, lane->tail, lane->pool, lane->n_pool};
     }
     struct history_row *row = arena_alloc(mem, sizeof(*row));
     if (!history_version(core->history, part, lanes, core->n_lanes, core_store_ms(core), row, mem))
@@ -554,8 +554,7 @@ static void add_start(struct core *core)
     core->self.beat = 1;
     core->self.since_ms = core->env->class->utc_ms(core->env);
     core->self.created_ms = core->self.since_ms;
-    pen->call.steps[0] =
-        (struct ds_step){.kind = DS_NODE_ADD, .node_add = {.node = &core->self}};
+    pen->call.steps[0] = (struct ds_step){.kind = DS_NODE_ADD, .node_add = {.node = &core->self}};
     call_issue(core, &pen->call, 1, pen_done);
 }
 

@@ -105,7 +105,7 @@ static double env_load(struct env *env)
     return getloadavg(&load, 1) == 1 ? load : 0;
 }
 
-/* ---- datastore ------------------------------------------------------------------------------- */
+/* ---- datastore ---------------------------------------------------------------- */
 
 static void env_run(struct env *env, struct ds_run *run)
 {
@@ -128,7 +128,7 @@ static void on_wake(evutil_socket_t fd, short what, void *ctx)
     core_woken(loop->core);
 }
 
-/* ---- jobs ------------------------------------------------------------------------------------ */
+/* ---- jobs ---------------------------------------------------------------- */
 
 static void slot_close(struct worker_slot *slot)
 {
@@ -322,7 +322,7 @@ static void env_end(struct env *env, int64_t id, int32_t run, uint64_t grace_ms)
     }
 }
 
-/* ---- neighbours ------------------------------------------------------------------------------ */
+/* ---- neighbours ---------------------------------------------------------------- */
 
 static int env_peer_alive(struct env *env, const struct node *peer)
 {
@@ -386,7 +386,7 @@ static const struct env_class loop_env = {
     .peer_watch = env_peer_watch,
 };
 
-/* ---- the loop -------------------------------------------------------------------------------- */
+/* ---- the loop ---------------------------------------------------------------- */
 
 static void on_signal(evutil_socket_t number, short what, void *ctx)
 {

@@ -64,7 +64,7 @@ void outcome_add(struct core *core, struct page *page, size_t index, struct outc
     task_set(page, index, outcome.count, TASK_ENDED);
 }
 
-/* ---- replies ----------------------------------------------------------------------------------- */
+/* ---- replies ---------------------------------------------------------------- */
 
 static void counters_add(struct core *core, const struct outcome *outcome)
 {
@@ -139,7 +139,7 @@ static void batch_done(struct ds_run *run, void *ctx)
     }
 }
 
-/* ---- offering ------------------------------------------------------------------------------------ */
+/* ---- offering ---------------------------------------------------------------- */
 
 static void batch_offer(struct core *core, struct batch *batch)
 {

@@ -19,7 +19,7 @@ static bool is_noop(const struct job *row)
     return strcmp(row->type, "noop") == 0;
 }
 
-/* ---- naming ------------------------------------------------------------------------------------ */
+/* ---- naming ---------------------------------------------------------------- */
 
 static void naming_remove(struct core *core, size_t at)
 {
@@ -49,7 +49,7 @@ static void naming_add(struct core *core, struct page *page, size_t index)
     task_set(page, index, 1, TASK_NAMING);
 }
 
-/* ---- starting ---------------------------------------------------------------------------------- */
+/* ---- starting ---------------------------------------------------------------- */
 
 static struct running *slot_free(struct core *core)
 {
@@ -222,7 +222,7 @@ uint64_t tasks_due_ms(const struct core *core)
     return core->n_running + core->n_naming < (size_t)core->self.slots ? 0 : UINT64_MAX;
 }
 
-/* ---- ends -------------------------------------------------------------------------------------- */
+/* ---- ends ---------------------------------------------------------------- */
 
 static int32_t attempts_max(const struct job *row)
 {
