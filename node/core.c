@@ -135,7 +135,7 @@ bool core_may_start(const struct core *core)
 
 bool core_may_claim(const struct core *core)
 {
-    return core_may_start(core) && core->self.state != NODE_INITIALIZING;
+    return core_may_start(core) && core->introduced;
 }
 
 /* ---- ends ----------------------------------------------------------------------------------- */

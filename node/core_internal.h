@@ -193,7 +193,9 @@ struct core {
     enum core_phase phase;
 
     /* life */
-    bool registered, stopping, stop_at_once, fenced;
+    bool registered;
+    bool introduced; /* its record is known to say more than `initializing` (I5: waiting first) */
+    bool stopping, stop_at_once, fenced;
     char fence_cause[160];
     uint64_t fenced_at_ms;
     enum node_desired desired;

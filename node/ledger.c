@@ -29,6 +29,8 @@ static enum node_state state_now(const struct core *core)
 {
     if (!core->registered)
         return NODE_INITIALIZING;
+    if (!core->introduced)
+        return NODE_WAITING;
     if (core->desired == DESIRED_PAUSED && !core->stopping)
         return NODE_PAUSED;
     return core->n_holds > 0 || core->n_running > 0 ? NODE_WORKING : NODE_WAITING;
@@ -190,6 +192,7 @@ void ledger_beat_by(struct core *core, uint64_t at_ms)
 /* The write under way is known to be in the store. */
 static void write_acknowledged(struct core *core)
 {
+    core->introduced = true;
     core->renewed_at_ms = core->pen.sent_at_ms;
     core->farewell = core->farewell || core->farewell_sent;
     core->beat_due_ms = core->pen.sent_at_ms + beat_interval_ms(core);
@@ -664,15 +667,22 @@ static bool drop_start(struct core *core)
     return false;
 }
 
+/* A grant is held that the own record may not know yet: the lane remembers the last one only, so
+ * nothing is claimed before a write that accepts it (I1). */
+static bool grant_unaccepted(const struct core *core)
+{
+    for (size_t i = 0; i < core->n_holds; i++)
+        if (!core->holds[i]->accepted)
+            return true;
+    return false;
+}
+
 static bool beat_needed(const struct core *core)
 {
-    if (core_now(core) >= core->beat_due_ms)
+    if (core_now(core) >= core->beat_due_ms || grant_unaccepted(core))
         return true;
     for (size_t i = 0; i < core->n_naming; i++)
         if (!core->naming[i].sent)
-            return true;
-    for (size_t i = 0; i < core->n_holds; i++)
-        if (!core->holds[i]->accepted)
             return true;
     return false;
 }
@@ -696,14 +706,15 @@ void ledger_tick(struct core *core)
     /* Once the node has asked for its own burial its record is no longer its to write. */
     if (core->burial.stage != BURY_IDLE && core->burial.target == core->self.id)
         return;
-    if (core->self.state == NODE_INITIALIZING) {
+    if (!core->introduced) {
         beat_start(core);
         return;
     }
     if (return_start(core))
         return;
     int64_t want;
-    struct lane_view *lane = core_may_claim(core) ? lanes_choose(core, &want) : NULL;
+    bool may_claim = core_may_claim(core) && !grant_unaccepted(core);
+    struct lane_view *lane = may_claim ? lanes_choose(core, &want) : NULL;
     if (lane != NULL)
         claim_start(core, lane, want);
     else if (beat_needed(core))
