@@ -134,6 +134,11 @@ static int run_step(struct memory_handle *handle, struct ds_run *run, size_t i)
     return rc;
 }
 
+int memory_step(struct datastore *memory, struct ds_run *run, size_t i)
+{
+    return run_step((struct memory_handle *)memory, run, i);
+}
+
 static void memory_run(struct datastore *ds, struct ds_run *const *runs, size_t n_runs)
 {
     struct memory_handle *handle = (struct memory_handle *)ds;

@@ -21,4 +21,8 @@ void memory_store_free(struct memory_store *store);
 /* A handle; datastore_close frees it. The store must outlive it. */
 struct datastore *memory_open(struct memory_store *store);
 
+/* Carries out step i of a run, those before it having been carried out, and returns its code (rc is
+ * the caller's to set): for the simulator, which lets others in between any two steps. */
+int memory_step(struct datastore *memory, struct ds_run *run, size_t i);
+
 #endif

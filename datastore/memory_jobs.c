@@ -264,7 +264,9 @@ int memory_load(struct memory_call *call)
     const struct lane_record *lane = memory_lane(call->store, id_lane(load->range.a));
     if (lane == NULL)
         return 0;
-    load->ret_jobs = arena_alloc(call->mem, load->rows_max * sizeof(*load->ret_jobs));
+    size_t ids = (size_t)range_count(load->range);
+    size_t most = ids < load->rows_max ? ids : load->rows_max;
+    load->ret_jobs = arena_alloc(call->mem, most * sizeof(*load->ret_jobs));
     size_t bytes = 0;
     for (size_t at = keyed_at(&lane->rows, load->range.a);
          at < lane->rows.n && lane->rows.items[at]->key < load->range.b; at++) {

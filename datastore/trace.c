@@ -182,7 +182,7 @@ static void (*const tell[DS_KINDS])(FILE *out, const struct ds_step *step) = {
     [DS_STINTS_ADD] = tell_stints_add,
 };
 
-static void tell_step(FILE *out, const struct ds_step *step)
+void trace_step(FILE *out, const struct ds_step *step)
 {
     fputs(ds_kind_name(step->kind), out);
     if (tell[step->kind] != NULL)
@@ -197,7 +197,7 @@ static void trace_run(struct datastore *ds, struct ds_run *const *runs, size_t n
     flockfile(trace->out);
     for (size_t r = 0; r < n_runs; r++)
         for (size_t i = 0; i < runs[r]->n_steps; i++)
-            tell_step(trace->out, &runs[r]->steps[i]);
+            trace_step(trace->out, &runs[r]->steps[i]);
     funlockfile(trace->out);
 }
 

@@ -11,4 +11,7 @@
  * to be closed. Several handles may write to one `out`: a line is written whole. */
 struct datastore *trace_wrap(struct datastore *inner, FILE *out);
 
+/* The line of one step that was carried out. */
+void trace_step(FILE *out, const struct ds_step *step);
+
 #endif
