@@ -1,7 +1,8 @@
 /* A URI's way to a backend.
  *
  * `sqlite:PATH` or a bare path, with `?namespace=NAME` (several clusters side by side: the file is
- * PATH.NAME) and `?frozen_ms=N` (datastore/sqlite_lock.h; tests shorten it). Thread: the caller's. */
+ * PATH.NAME) and `?frozen_ms=N` (datastore/sqlite_lock.h; tests shorten it). Thread: the
+ * caller's. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 /* The node's end of a slot: writes requests to its keeper, reads results, never blocks.
  *
- * Why it buffers at all: a request of up to a MiB does not fit a socket's buffer. Small requests and
- * results, the common case, pass in one send and one receive.
+ * Why it buffers at all: a request of up to a MiB does not fit a socket's buffer. Small requests
+ * and results, the common case, pass in one send and one receive.
  *
  * Invariants:
  * 1. START goes out only when the result of the one before is read: so a late END, written before
@@ -28,7 +28,8 @@ enum {
     BUFFER_BYTES = 4 << 10, /* kept by each buffer; larger ones are freed after use */
     END_FRAMES = 8,
     OUT_BYTES_MAX = KEEPER_FRAME_BYTES +
-                    (END_FRAMES + 1) * (int)(sizeof(struct keeper_head) + sizeof(struct keeper_end)),
+                    (END_FRAMES + 1) *
+                        (int)(sizeof(struct keeper_head) + sizeof(struct keeper_end)),
     RESULT_BYTES_MAX =
         sizeof(struct keeper_head) + sizeof(struct keeper_result) + LIMIT_OUTPUT_BYTES,
 };

@@ -11,8 +11,8 @@
 #include "datastore/error.h"
 #include "node/reaper.h"
 
-/* One resource limit. The soft limit becomes `value`, the hard limit too (RLIMIT_CPU: a second more,
- * so that the job gets SIGXCPU and not SIGKILL). */
+/* One resource limit. The soft limit becomes `value`, the hard limit too (RLIMIT_CPU: a second
+ * more, so that the job gets SIGXCPU and not SIGKILL). */
 struct exec_limit {
     int resource; /* RLIMIT_* */
     uint64_t value;
@@ -78,13 +78,13 @@ bool exec_slot_wants_write(const struct exec_slot *slot);
 int exec_slot_start(struct exec_slot *slot, const struct exec_request *request, struct error *err)
     __attribute__((warn_unused_result));
 
-/* Asks for the end of the job: TERM to all its processes, KILL after `grace_ms` (0: at once). May be
- * asked again with a shorter grace. The result still comes. ERR_NOT_FOUND when nothing runs. */
+/* Asks for the end of the job: TERM to all its processes, KILL after `grace_ms` (0: at once). May
+ * be asked again with a shorter grace. The result still comes. ERR_NOT_FOUND when nothing runs. */
 int exec_slot_end(struct exec_slot *slot, uint64_t grace_ms);
 
 /* Call when the descriptor is ready. Returns 1 with a result (its output is borrowed until the next
- * call on this slot), 0 when there is none yet, ERR_IO when the keeper is gone: the job, if one ran,
- * was interrupted, and the slot can only be closed. */
+ * call on this slot), 0 when there is none yet, ERR_IO when the keeper is gone: the job, if one
+ * ran, was interrupted, and the slot can only be closed. */
 int exec_slot_ready(struct exec_slot *slot, struct exec_result *ret_result)
     __attribute__((warn_unused_result));
 

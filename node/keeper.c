@@ -2,7 +2,7 @@
  *
  *     idle ──START──▶ running ──root exits──────────────────────▶ RESULT, idle
  *                        │                                          ▲
- *                        └─time-out, END──▶ ending (TERM sent) ─────┘ root exits, or grace over: KILL
+ *                        └─time-out, END──▶ ending (TERM sent) ─────┘ root exits, or KILL
  *     any ──node or reaper gone──▶ everything below killed, exit
  *
  * Why a process for each slot: as a subreaper it adopts every orphan of its job and of no other, so

@@ -60,7 +60,8 @@ enum {
 };
 
 /* The keeper process: never returns. `sock` is its end, given; `base_env` lives as long as it. The
- * caller has one thread, default dispositions, all signals blocked, no other descriptor but 0 to 2. */
+ * caller has one thread, default dispositions, all signals blocked, no other descriptor but 0 to
+ * 2. */
 noreturn void keeper_main(int sock, pid_t reaper_pid, char *const *base_env);
 
 #endif

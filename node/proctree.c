@@ -3,9 +3,9 @@
  * Why by parentage: a process can leave its group, its session and its environment, but never the
  * subtree of a subreaper. Why our children first: the kernel lists them in microseconds, and each
  * kill makes their children ours; a walk over all of /proc is long out of date for processes that
- * always fork and exit. Why whole groups: kill(-group) and fork exclude each other in the kernel, so
- * a process that never stays is hit too. Why nothing is stopped first: what has a SIGKILL pending
- * cannot fork either. The walk finds what the list left out, and what to send a TERM.
+ * always fork and exit. Why whole groups: kill(-group) and fork exclude each other in the kernel,
+ * so a process that never stays is hit too. Why nothing is stopped first: what has a SIGKILL
+ * pending cannot fork either. The walk finds what the list left out, and what to send a TERM.
  *
  * Invariants:
  * 1. A group found below us holds no process from elsewhere: groups cannot cross sessions, and we

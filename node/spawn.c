@@ -1,8 +1,8 @@
 /* Starts a process by clone(CLONE_VM | CLONE_VFORK).
  *
- * Why not posix_spawn: it sets no resource limits, so limits would cost a second exec. Why not fork:
- * it copies page tables. The child borrows our memory while we wait, so it reports a failure by
- * writing it down, and PATH is searched there, after its chdir, without a race.
+ * Why not posix_spawn: it sets no resource limits, so limits would cost a second exec. Why not
+ * fork: it copies page tables. The child borrows our memory while we wait, so it reports a failure
+ * by writing it down, and PATH is searched there, after its chdir, without a race.
  *
  * Invariants:
  * 1. The child calls only what is safe after fork in a program with threads, and writes only to its

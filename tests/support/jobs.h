@@ -1,5 +1,5 @@
-/* Jobs for tests of the executor: a reaper with one slot, requests, helper programs (the test itself
- * run again as `TEST --helper MODE TOKEN`), and counting what is left of them. */
+/* Jobs for tests of the executor: a reaper with one slot, requests, helper programs (the test
+ * itself run again as `TEST --helper MODE TOKEN`), and counting what is left of them. */
 #ifndef STINT_TEST_JOBS_H
 #define STINT_TEST_JOBS_H
 

@@ -180,7 +180,8 @@ START_TEST(the_environment_has_the_markers_and_no_secret)
     const char *const env[] = {"A=1", "A=2", "INHERITED=no", "STINT_RUN=9", NULL};
     char text[128];
     struct exec_request request =
-        shell("echo $STINT_JOB_ID $STINT_RUN $STINT_ATTEMPT $STINT_NODE $A $INHERITED; env | grep -c "
+        shell("echo $STINT_JOB_ID $STINT_RUN $STINT_ATTEMPT $STINT_NODE $A $INHERITED;"
+              " env | grep -c "
               "-e STINT_STORE -e secret; true");
     request.env = strings_of(text, sizeof(text), env);
     strncpy(request.job_name, "mail/2:17", sizeof(request.job_name) - 1);

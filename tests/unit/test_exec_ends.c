@@ -1,6 +1,7 @@
 /* Goal: no process of a job survives its end, its keeper or its node, whatever it does to hide.
- * Method: real reaper, keepers and jobs, most of them this program again in a helper mode. Survivors
- * are counted by a token in any process's environment or arguments, never by parentage. */
+ * Method: real reaper, keepers and jobs, most of them this program again in a helper mode.
+ * Survivors are counted by a token in any process's environment or arguments, never by
+ * parentage. */
 #define _GNU_SOURCE
 #include "tests/support/jobs.h"
 
@@ -13,7 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* --- Ends -------------------------------------------------------------------------------------- */
+/* --- Ends ------------------------------------------------------------------------ */
 
 START_TEST(a_time_out_sends_term_first)
 {

@@ -1,5 +1,5 @@
-/* A job that leaves a trace: appends the line "ID RUN [TEXT]" to FILE by one write, so that lines of
- * jobs that run side by side never mix.   helper_append FILE [TEXT] */
+/* A job that leaves a trace: appends the line "ID RUN [TEXT]" to FILE by one write, so that lines
+ * of jobs that run side by side never mix.   helper_append FILE [TEXT] */
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
