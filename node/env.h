@@ -13,8 +13,9 @@
 struct job_end {
     int64_t id;
     int32_t run;
-    bool lost; /* no result: whoever ran it is gone; an interruption */
-    bool ok;   /* handled: the outcome is done */
+    bool lost;        /* no result: whoever ran it is gone; an interruption */
+    bool not_started; /* no result: the machine had no process to spare; as if never asked */
+    bool ok;          /* handled: the outcome is done */
     int64_t started_ms, finished_ms; /* UTC by this machine's clock; 0 when it never started */
     struct job_ending ending;        /* borrowed during the call */
 };

@@ -42,19 +42,20 @@ enum exec_end {
     EXEC_SIGNALLED,    /* by `signal`, that Stint did not send */
     EXEC_TIMED_OUT,    /* ended at its time-out; exit_code or signal say how it took it */
     EXEC_ENDED,        /* ended because exec_slot_end asked for it; likewise */
-    EXEC_SPAWN_FAILED, /* never ran; `error` says why */
+    EXEC_SPAWN_FAILED, /* never ran, whenever it is tried; `error` says why */
+    EXEC_NOT_STARTED,  /* never ran: the machine had no process or memory to spare; likewise */
 };
 
 struct exec_result {
     enum exec_end end;
-    int exit_code; /* -1 unless it exited */
-    int signal;    /* 0 unless a signal ended it */
+    int exit_code;      /* -1 unless it exited */
+    int signal;         /* 0 unless a signal ended it */
     int64_t started_ms; /* UTC, by this machine's clock */
     int64_t finished_ms;
     uint64_t wall_ms;
     uint64_t user_ms; /* of the processes that were waited for, as the shell's `time` counts */
     uint64_t sys_ms;
-    uint64_t maxrss_kb; /* of the largest; never less than a keeper's own (a megabyte or two) */
+    uint64_t maxrss_kb;  /* of the largest; never less than a keeper's own (a megabyte or two) */
     struct bytes output; /* the last bytes of stdout and stderr, in the order of writing */
     uint64_t output_total;
     char error[256]; /* empty unless it could not start, or could not be ended */

@@ -404,6 +404,9 @@ static pid_t spawn_job(struct keeper *keeper, const struct start *start)
     }
     if (pid < 0) {
         describe_failure(start, &failure, job->result.error, sizeof(job->result.error));
+        /* Before there is a process nothing of the job's own has been looked at yet. */
+        if (failure.step == SPAWN_CLONE)
+            job->result.end = EXEC_NOT_STARTED;
         close_output(job);
     }
     if (stdin_fd > 0)

@@ -24,7 +24,13 @@
 #include "node/exec.h"
 #include "node/host.h"
 
-enum { PEERS_WATCHED_MAX = 64, STUCK_WARN_MS = 60000, TURN_WAIT_MS_MAX = 60000 };
+enum {
+    PEERS_WATCHED_MAX = 64,
+    STUCK_WARN_MS = 60000,
+    NO_PROCESS_WARN_MS = 60000,
+    SCARCE_MS = 10000, /* no further keepers for so long after a job got no process */
+    TURN_WAIT_MS_MAX = 60000,
+};
 
 /* One execution slot and the job it runs. */
 struct worker_slot {
@@ -55,7 +61,10 @@ struct loop {
     bool *stopped;
     struct worker_slot slots[LIMIT_SLOTS];
     struct peer_watch peers[PEERS_WATCHED_MAX];
-    bool stuck_told, start_told, started;
+    bool stuck_told, started;
+    uint64_t no_process_told_ms; /* 0: never */
+    uint64_t scarce_until_ms;
+    size_t n_open; /* slots with a keeper */
 };
 
 static struct loop *loop_of(struct env *env)
@@ -136,9 +145,23 @@ static void slot_close(struct worker_slot *slot)
         event_free(slot->read);
     if (slot->write != NULL)
         event_free(slot->write);
+    if (slot->exec != NULL)
+        slot->loop->n_open--;
     exec_slot_close(slot->exec);
     slot->read = slot->write = NULL;
     slot->exec = NULL;
+}
+
+/* The machine has no process to spare: an idle keeper must not take the last one from a job. Told
+ * once in a while: it may go on for long, and jobs wait. */
+static void scarce(struct loop *loop, const char *why)
+{
+    uint64_t now = env_now_ms(&loop->env);
+    loop->scarce_until_ms = now + SCARCE_MS;
+    if (loop->no_process_told_ms != 0 && now - loop->no_process_told_ms < NO_PROCESS_WARN_MS)
+        return;
+    loop->no_process_told_ms = now;
+    fprintf(stderr, "stint: this machine cannot start a job now: %s; trying again\n", why);
 }
 
 static void ending_text(const struct worker_slot *slot, const struct exec_result *result,
@@ -161,6 +184,7 @@ static void slot_result(struct worker_slot *slot, const struct exec_result *resu
     struct job_end end = {
         .id = slot->id,
         .run = slot->run,
+        .not_started = result->end == EXEC_NOT_STARTED,
         .ok = result->end == EXEC_EXITED && result->exit_code == 0,
         .started_ms = result->started_ms,
         .finished_ms = result->finished_ms,
@@ -176,6 +200,11 @@ static void slot_result(struct worker_slot *slot, const struct exec_result *resu
     };
     slot->busy = false;
     core_job_ended(slot->loop->core, &end);
+    if (!end.not_started)
+        return;
+    scarce(slot->loop, text);
+    if (slot->loop->n_open > 1)
+        slot_close(slot);
 }
 
 /* Its keeper is gone, and with it the job. */
@@ -211,6 +240,7 @@ static int slot_open(struct worker_slot *slot, struct error *err)
     int rc = exec_slot_open(slot->loop->config->reaper, &slot->exec, err);
     if (rc < 0)
         return rc;
+    slot->loop->n_open++;
     int fd = exec_slot_fd(slot->exec);
     slot->read = event_new(slot->loop->base, fd, EV_READ | EV_PERSIST, on_slot, slot);
     slot->write = event_new(slot->loop->base, fd, EV_WRITE, on_slot, slot);
@@ -284,6 +314,8 @@ static int job_start(struct loop *loop, const struct job *job, const struct lane
     if (slot == NULL)
         return error_set(err, ERR_BUSY, "no free slot");
     if (slot->exec == NULL) {
+        if (loop->n_open > 0 && env_now_ms(&loop->env) < loop->scarce_until_ms)
+            return error_set(err, ERR_BUSY, "few processes to spare");
         int rc = slot_open(slot, err);
         if (rc < 0)
             return rc == ERR_INVALID ? ERR_IO : rc;
@@ -301,10 +333,8 @@ static int env_start(struct env *env, const struct job *job, const struct lane_n
     if (strcmp(job->type, "exec") != 0)
         return error_set(err, ERR_INVALID, "no handler for type %s on this node", job->type);
     int rc = job_start(loop, job, lane, err);
-    bool not_now = rc < 0 && rc != ERR_INVALID;
-    if (not_now && !loop->start_told)
-        fprintf(stderr, "stint: no job can be started now: %s; trying again\n", err->text);
-    loop->start_told = not_now;
+    if (rc < 0 && rc != ERR_INVALID && rc != ERR_BUSY)
+        scarce(loop, err->text);
     return rc;
 }
 

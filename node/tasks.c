@@ -240,6 +240,16 @@ static enum outcome_kind kind_of(const struct running *r, const struct job *row,
     return row->run - row->interruptions < attempts_max(row) ? OUTCOME_RETRY : OUTCOME_FAILED;
 }
 
+/* The job is as it was: it waits for a better moment, on this node or where it is returned to. What
+ * was to be ended may have been cancelled. */
+static void not_started(struct core *core, struct running *r)
+{
+    task_set(r->page, r->index, 1, r->ending ? TASK_CHECK : TASK_READY);
+    *r = (struct running){0};
+    core->n_running--;
+    core->start_after_ms = core_now(core) + START_PAUSE_MS;
+}
+
 void core_job_ended(struct core *core, const struct job_end *end)
 {
     struct running *r = NULL;
@@ -249,6 +259,10 @@ void core_job_ended(struct core *core, const struct job_end *end)
             r = &core->running[i];
     if (r == NULL)
         return;
+    if (end->not_started) {
+        not_started(core, r);
+        return;
+    }
     struct page *page = r->page;
     struct job *row = page->rows[r->index];
     int64_t offset = core->clock_offset_ms;
