@@ -1,8 +1,8 @@
 /* A URI's way to a backend.
  *
  * `sqlite:PATH` or a bare path, with `?namespace=NAME` (several clusters side by side: the file is
- * PATH.NAME) and `?frozen_ms=N` (datastore/sqlite_lock.h; tests shorten it). Thread: the
- * caller's. */
+ * PATH.NAME) and `?frozen_ms=N` (datastore/sqlite_lock.h; tests shorten it).
+ * Thread: the caller's. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,8 +31,7 @@ static int query_parse(const char *uri, const char *query, char *ret_namespace, 
             snprintf(ret_namespace, size, "%s", text);
         } else if (key_len == strlen("frozen_ms") && strncmp(query, "frozen_ms", key_len) == 0) {
             *ret_frozen_ms = strtol(text, &end, 10);
-            if (end == text || *end != '\0' || *ret_frozen_ms < 1 ||
-                *ret_frozen_ms > FROZEN_MS_MAX)
+            if (end == text || *end != '\0' || *ret_frozen_ms < 1 || *ret_frozen_ms > FROZEN_MS_MAX)
                 return error_set(err, ERR_INVALID, "%.300s: frozen_ms is 1 to %d", uri,
                                  FROZEN_MS_MAX);
         } else {
@@ -56,8 +55,8 @@ static int open_sqlite(const char *uri, const char *rest, unsigned flags, struct
     if (len + LIMIT_NAME_BYTES + 2 > sizeof(path))
         return error_set(err, ERR_INVALID, "%.100s...: the path is too long", uri);
     if (rest[len] == '?') {
-        int rc = query_parse(uri, rest + len + 1, namespace, sizeof(namespace), &options.frozen_ms,
-                             err);
+        int rc =
+            query_parse(uri, rest + len + 1, namespace, sizeof(namespace), &options.frozen_ms, err);
         if (rc < 0)
             return rc;
     }

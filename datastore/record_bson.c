@@ -324,10 +324,8 @@ int lane_decode(struct bytes doc, struct arena *mem, struct lane *ret_lane)
     lane.entries = arena_alloc(mem, (lane.n_entries + 1) * sizeof(*lane.entries));
     for (size_t i = 0; i < lane.n_entries; i++) {
         const int64_t *at = entries + i * ENTRY_STRIDE;
-        lane.entries[i] = (struct lane_entry){.node = at[0],
-                                              .g = (uint64_t)at[1],
-                                              .r = (uint64_t)at[2],
-                                              .last = range_of(at + 3)};
+        lane.entries[i] = (struct lane_entry){
+            .node = at[0], .g = (uint64_t)at[1], .r = (uint64_t)at[2], .last = range_of(at + 3)};
     }
     *ret_lane = lane;
     return 0;
@@ -459,10 +457,8 @@ static void node_get_lists(struct reader *reader, struct node *node)
     at = get_ints(reader, "requests", REQUEST_STRIDE, &node->n_requests);
     node->requests = arena_alloc(reader->mem, (node->n_requests + 1) * sizeof(*node->requests));
     for (size_t i = 0; i < node->n_requests; i++, at += REQUEST_STRIDE)
-        node->requests[i] = (struct node_request){.seq = (uint64_t)at[0],
-                                                  .kind = (enum request_kind)at[1],
-                                                  .id = at[2],
-                                                  .from = at[3]};
+        node->requests[i] = (struct node_request){
+            .seq = (uint64_t)at[0], .kind = (enum request_kind)at[1], .id = at[2], .from = at[3]};
 }
 
 int node_decode(struct bytes doc, struct arena *mem, struct node *ret_node)

@@ -179,7 +179,8 @@ static int immutable_check(struct sqlite_store *store)
         return 0;
     store->trouble = SQLITE_IOERR;
     return error_set(store->err, ERR_UNAVAILABLE,
-                     "%.300s: somebody writes to it, and this user may not follow; run as its owner",
+                     "%.300s: somebody writes to it, which this user cannot follow; run as its"
+                     " owner",
                      store->path);
 }
 

@@ -30,7 +30,6 @@ struct sqlite_counts {
 /* Asserts that `ds` is a SQLite handle. */
 struct sqlite_counts sqlite_counts_of(const struct datastore *ds);
 
-
 /* The name of a network file system by its statfs type; NULL: it is none. */
 const char *sqlite_network_fs(long type);
 

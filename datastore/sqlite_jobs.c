@@ -15,7 +15,7 @@
 #include "datastore/sqlite_store.h"
 
 enum {
-    ROW_BYTES = 64,       /* what a row costs beside its blobs, roughly */
+    ROW_BYTES = 64,         /* what a row costs beside its blobs, roughly */
     CLOCK_EVERY_ROWS = 256, /* how often a long read looks at the clock */
     SCAN_ROWS_MAX = 65536,
 };
@@ -63,7 +63,8 @@ static const char *intern(struct interned *seen, const unsigned char *text, int 
     if (text == NULL)
         return NULL;
     size_t len = (size_t)bytes;
-    if (seen->n > 0 && seen->len[seen->last] == len && memcmp(seen->text[seen->last], text, len) == 0)
+    if (seen->n > 0 && seen->len[seen->last] == len &&
+        memcmp(seen->text[seen->last], text, len) == 0)
         return seen->text[seen->last];
     for (size_t i = 0; i < seen->n; i++)
         if (seen->len[i] == len && memcmp(seen->text[i], text, len) == 0)
@@ -110,23 +111,22 @@ static int job_row(struct sqlite_call *call, sqlite3_stmt *stmt, struct interned
                    enum row_parts parts, struct job *ret_job)
 {
     int64_t node = sqlite3_column_int64(stmt, 9);
-    *ret_job = (struct job){
-        .id = sqlite3_column_int64(stmt, 0),
-        .state = column_state(stmt, 1),
-        .run = sqlite3_column_int(stmt, 2),
-        .type = intern(seen, sqlite3_column_text(stmt, 3), sqlite3_column_bytes(stmt, 3),
-                       call->mem),
-        .token = sqlite3_column_int64(stmt, 5),
-        .created_ms = sqlite3_column_int64(stmt, 6),
-        .started_ms = column_time(stmt, 7),
-        .finished_ms = column_time(stmt, 8),
-        .node = node == NO_NODE ? 0 : node,
-        .interruptions = sqlite3_column_int(stmt, 10),
-        .argv = arena_bytes(call->mem, column_bytes(stmt, 11)),
-        .slot = sqlite3_column_int64(stmt, 12),
-        .due_ms = sqlite3_column_int64(stmt, 13),
-        .batch = intern(seen, sqlite3_column_text(stmt, 14), sqlite3_column_bytes(stmt, 14),
-                        call->mem)};
+    *ret_job = (struct job){.id = sqlite3_column_int64(stmt, 0),
+                            .state = column_state(stmt, 1),
+                            .run = sqlite3_column_int(stmt, 2),
+                            .type = intern(seen, sqlite3_column_text(stmt, 3),
+                                           sqlite3_column_bytes(stmt, 3), call->mem),
+                            .token = sqlite3_column_int64(stmt, 5),
+                            .created_ms = sqlite3_column_int64(stmt, 6),
+                            .started_ms = column_time(stmt, 7),
+                            .finished_ms = column_time(stmt, 8),
+                            .node = node == NO_NODE ? 0 : node,
+                            .interruptions = sqlite3_column_int(stmt, 10),
+                            .argv = arena_bytes(call->mem, column_bytes(stmt, 11)),
+                            .slot = sqlite3_column_int64(stmt, 12),
+                            .due_ms = sqlite3_column_int64(stmt, 13),
+                            .batch = intern(seen, sqlite3_column_text(stmt, 14),
+                                            sqlite3_column_bytes(stmt, 14), call->mem)};
     if (parts == ROW_WHOLE)
         ret_job->payload = arena_bytes(call->mem, column_bytes(stmt, 4));
     return parts == ROW_BRIEF ? 0 : job_row_blobs(call, stmt, ret_job);
@@ -566,8 +566,9 @@ static int page_fill(struct sqlite_call *call, sqlite3_stmt *stmt, struct ds_job
     while ((rc = sql_step(call->store, stmt)) == 1) {
         int64_t id = sqlite3_column_int64(stmt, 0);
         looked++;
-        if (bytes >= LIMIT_BATCH_BYTES || (looked % CLOCK_EVERY_ROWS == 0 &&
-                       clock_now_ms(CLOCK_MONOTONIC) - began_ms >= LIMIT_READ_MS)) {
+        if (bytes >= LIMIT_BATCH_BYTES ||
+            (looked % CLOCK_EVERY_ROWS == 0 &&
+             clock_now_ms(CLOCK_MONOTONIC) - began_ms >= LIMIT_READ_MS)) {
             page->ret_more = true;
             return 0;
         }
@@ -649,8 +650,7 @@ int sqlite_scan(struct sqlite_call *call)
     if (scan.batch == NULL && !range_valid(scan.range))
         return ERR_INVALID;
     int64_t end = scan.batch != NULL ? INT64_MAX : scan.range.b;
-    sqlite3_stmt *stmt =
-        sql_use(call->store, scan.batch != NULL ? SQL_BATCH_SCAN : SQL_JOBS_SCAN);
+    sqlite3_stmt *stmt = sql_use(call->store, scan.batch != NULL ? SQL_BATCH_SCAN : SQL_JOBS_SCAN);
     if (stmt == NULL)
         return ERR_UNAVAILABLE;
     bind_int(stmt, 1, scan.range.a);

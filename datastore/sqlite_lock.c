@@ -190,13 +190,12 @@ static void watch_holder(struct sqlite_lock *lock, struct watch *watch,
         watch->cpu_ticks = -1;
         watch->killed = false;
     } else if (task_read(holder->pid, holder->tid, &stat)) {
-        int64_t part_ms = frozen_part_ms(&stat, watch->cpu_ticks, watch->fd == lock->main_fd,
-                                         since_ms);
+        int64_t part_ms =
+            frozen_part_ms(&stat, watch->cpu_ticks, watch->fd == lock->main_fd, since_ms);
         watch->still_ms = part_ms > 0 ? watch->still_ms + part_ms : 0;
         watch->cpu_ticks = stat.cpu_ticks;
     }
-    if (watch->still_ms < lock->frozen_ms || watch->killed ||
-        !holder_ours(lock, holder, watch->fd))
+    if (watch->still_ms < lock->frozen_ms || watch->killed || !holder_ours(lock, holder, watch->fd))
         return;
     watch->killed = kill((pid_t)holder->pid, SIGKILL) == 0;
     lock->killed += watch->killed ? 1 : 0;
@@ -270,11 +269,8 @@ static int wait_for(struct sqlite_lock *lock, int fd, struct error *err)
     int64_t every_ms = lock->frozen_ms / 4;
     every_ms = every_ms < 1 ? 1 : every_ms > LOOK_MS_MAX ? LOOK_MS_MAX : every_ms;
     int64_t now_ms = mono_ms();
-    struct watch watch = {.fd = fd,
-                          .every_ms = every_ms,
-                          .began_ms = now_ms,
-                          .looked_ms = now_ms,
-                          .cpu_ticks = -1};
+    struct watch watch = {
+        .fd = fd, .every_ms = every_ms, .began_ms = now_ms, .looked_ms = now_ms, .cpu_ticks = -1};
     timer_t timer;
     int rc = timer_arm(&timer, every_ms);
     if (rc < 0)

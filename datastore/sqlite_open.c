@@ -22,11 +22,11 @@ enum { CACHE_KIB_WRITER = 4000, CACHE_KIB_READER = 2000 };
 
 static int path_trouble(const char *path, int error, struct error *err)
 {
-    int code = error == ENOENT                                          ? ERR_NOT_FOUND
-               : error == EACCES || error == EPERM || error == EROFS    ? ERR_READ_ONLY
-               : error == ENOSPC || error == EDQUOT                     ? ERR_FULL
-               : error == ENOTDIR || error == ENAMETOOLONG              ? ERR_INVALID
-                                                                        : ERR_UNAVAILABLE;
+    int code = error == ENOENT                                       ? ERR_NOT_FOUND
+               : error == EACCES || error == EPERM || error == EROFS ? ERR_READ_ONLY
+               : error == ENOSPC || error == EDQUOT                  ? ERR_FULL
+               : error == ENOTDIR || error == ENAMETOOLONG           ? ERR_INVALID
+                                                                     : ERR_UNAVAILABLE;
     return error_set(err, code, "%.400s: %s", path, strerror(error));
 }
 
@@ -35,8 +35,8 @@ static int path_absolute(const char *path, char absolute[LIMIT_PATH_BYTES], stru
     char folder[LIMIT_PATH_BYTES] = "";
     if (path[0] != '/' && getcwd(folder, sizeof(folder)) == NULL)
         return path_trouble("the current folder", errno, err);
-    int len = snprintf(absolute, LIMIT_PATH_BYTES, "%s%s%s", folder, path[0] != '/' ? "/" : "",
-                       path);
+    int len =
+        snprintf(absolute, LIMIT_PATH_BYTES, "%s%s%s", folder, path[0] != '/' ? "/" : "", path);
     /* Names of the files beside it must fit too. */
     if (len < 0 || len >= LIMIT_PATH_BYTES - 16)
         return error_set(err, ERR_INVALID, "%.100s...: the path is too long", path);
@@ -77,9 +77,9 @@ const char *sqlite_network_fs(long type)
         uint32_t type;
         const char *name;
     } known[] = {
-        {NFS_SUPER_MAGIC, "NFS"},       {SMB_SUPER_MAGIC, "SMB"},   {CIFS_SUPER_MAGIC, "CIFS"},
-        {SMB2_SUPER_MAGIC, "SMB"},      {AFS_SUPER_MAGIC, "AFS"},   {AFS_FS_MAGIC, "AFS"},
-        {CODA_SUPER_MAGIC, "Coda"},     {V9FS_MAGIC, "9p"},         {CEPH_SUPER_MAGIC, "Ceph"},
+        {NFS_SUPER_MAGIC, "NFS"},   {SMB_SUPER_MAGIC, "SMB"}, {CIFS_SUPER_MAGIC, "CIFS"},
+        {SMB2_SUPER_MAGIC, "SMB"},  {AFS_SUPER_MAGIC, "AFS"}, {AFS_FS_MAGIC, "AFS"},
+        {CODA_SUPER_MAGIC, "Coda"}, {V9FS_MAGIC, "9p"},       {CEPH_SUPER_MAGIC, "Ceph"},
         {NCP_SUPER_MAGIC, "NCP"},
     };
     for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)

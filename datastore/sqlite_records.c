@@ -129,13 +129,13 @@ int sqlite_queues_read(struct sqlite_call *call)
 
 static int lane_row(struct sqlite_call *call, sqlite3_stmt *stmt, struct lane *ret_lane)
 {
-    *ret_lane = (struct lane){.number = sqlite3_column_int(stmt, 0),
-                              .name = {.priority = sqlite3_column_int(stmt, 2),
-                                       .partition = sqlite3_column_int(stmt, 3)},
-                              .exclusive = sqlite3_column_int(stmt, 4) != 0,
-                              .tail = sqlite3_column_int64(stmt, 5),
-                              .head = sqlite3_column_int64(stmt, 6),
-                              .holder = sqlite3_column_int64(stmt, 7)};
+    *ret_lane = (struct lane){
+        .number = sqlite3_column_int(stmt, 0),
+        .name = {.priority = sqlite3_column_int(stmt, 2), .partition = sqlite3_column_int(stmt, 3)},
+        .exclusive = sqlite3_column_int(stmt, 4) != 0,
+        .tail = sqlite3_column_int64(stmt, 5),
+        .head = sqlite3_column_int64(stmt, 6),
+        .holder = sqlite3_column_int64(stmt, 7)};
     name_copy(ret_lane->name.queue, sizeof(ret_lane->name.queue), stmt, 1);
     if (lane_decode(column_bytes(stmt, 8), call->mem, ret_lane) < 0)
         return sql_damaged(call->store, "lane", ret_lane->number);

@@ -94,8 +94,7 @@ enum { JOB_STATE_BASE = 10 };
                    " WHERE a>?1 AND a>=?2 AND a<?3 ORDER BY a,b,node LIMIT ?4")                    \
     X(TOTALS_READ, "SELECT a,b,0,done,failed,cancelled,first,last FROM totals"                     \
                    " WHERE a>?1 AND a>=?2 AND a<?3 ORDER BY lane LIMIT ?4")                        \
-    X(HISTORY_ADD,                                                                                 \
-      "INSERT OR IGNORE INTO history(node,seq,at,whole,body) VALUES(?1,?2,?3,?4,?5)")              \
+    X(HISTORY_ADD, "INSERT OR IGNORE INTO history(node,seq,at,whole,body) VALUES(?1,?2,?3,?4,?5)") \
     X(HISTORY_THIN, "DELETE FROM history WHERE node=?1 AND whole=0 AND at<?2")                     \
     X(HISTORY_DROP, "DELETE FROM history WHERE node=?1 AND whole IN (0,1) AND at<?2")              \
     X(HISTORY_ALL, "SELECT node,seq,at,whole,body FROM history WHERE seq>?1"                       \

@@ -71,13 +71,36 @@ static struct node full_node(void)
     static struct node_grant granted[] = {{0, 12}};
     static struct node_running running[] = {{5, 2, 123, "exec"}};
     static struct node_request requests[] = {{9, REQUEST_SHED, 6, 4}};
-    return (struct node){.host = "h", .boot_id = "b", .pid_ns = 1, .pid = 2, .pid_start = 3,
-                         .version = "0.1", .slots = 4, .lease_ms = 5, .queues = queues,
-                         .n_queues = 2, .types = types, .n_types = 1, .doorbell = "d",
-                         .created_ms = 6, .since_ms = 7, .beat_ms = 8, .ranges = ranges,
-                         .n_ranges = 2, .granted = granted, .n_granted = 1, .running = running,
-                         .n_running = 1, .done = 10, .failed = 11, .interrupted = 12, .rate = 1.5,
-                         .load = 0.25, .request_seq = 9, .requests = requests, .n_requests = 1,
+    return (struct node){.host = "h",
+                         .boot_id = "b",
+                         .pid_ns = 1,
+                         .pid = 2,
+                         .pid_start = 3,
+                         .version = "0.1",
+                         .slots = 4,
+                         .lease_ms = 5,
+                         .queues = queues,
+                         .n_queues = 2,
+                         .types = types,
+                         .n_types = 1,
+                         .doorbell = "d",
+                         .created_ms = 6,
+                         .since_ms = 7,
+                         .beat_ms = 8,
+                         .ranges = ranges,
+                         .n_ranges = 2,
+                         .granted = granted,
+                         .n_granted = 1,
+                         .running = running,
+                         .n_running = 1,
+                         .done = 10,
+                         .failed = 11,
+                         .interrupted = 12,
+                         .rate = 1.5,
+                         .load = 0.25,
+                         .request_seq = 9,
+                         .requests = requests,
+                         .n_requests = 1,
                          .cause = "stopped"};
 }
 
@@ -106,8 +129,8 @@ END_TEST
 
 START_TEST(a_queue_comes_back)
 {
-    struct queue queue = {.paused = true, .weight = 3, .partitions = 4, .changed_ms = 5,
-                          .changed_by = "u@h"};
+    struct queue queue = {
+        .paused = true, .weight = 3, .partitions = 4, .changed_ms = 5, .changed_by = "u@h"};
     struct queue back = {.name = "kept"};
     ck_assert_int_eq(queue_decode(queue_encode(&queue, (struct bytes){0}, &mem), &back), 0);
     ck_assert_str_eq(back.name, "kept");
@@ -120,11 +143,20 @@ START_TEST(a_spec_comes_back)
 {
     static const struct job_limit limits[] = {{RLIMIT_CORE, 0}, {RLIMIT_AS, UINT64_MAX}};
     static const int64_t after[] = {3, 1};
-    struct job_spec spec = {.max_attempts = 1, .max_interruptions = 2, .timeout_ms = 3,
-                            .backoff_ms = 4, .run_at_ms = 5, .cwd = "/\xff",
+    struct job_spec spec = {.max_attempts = 1,
+                            .max_interruptions = 2,
+                            .timeout_ms = 3,
+                            .backoff_ms = 4,
+                            .run_at_ms = 5,
+                            .cwd = "/\xff",
                             .env = {(const uint8_t *)"A=1\0B=2", 8},
-                            .limits = limits, .n_limits = 2, .key = "k", .group = "g",
-                            .after = after, .n_after = 2, .copy_of = 6};
+                            .limits = limits,
+                            .n_limits = 2,
+                            .key = "k",
+                            .group = "g",
+                            .after = after,
+                            .n_after = 2,
+                            .copy_of = 6};
     const struct job_spec *back = NULL, *empty = NULL;
     ck_assert_int_eq(spec_decode(spec_encode(&spec, &mem), &mem, &back), 0);
     ck_assert(back->max_attempts == 1 && back->max_interruptions == 2 && back->timeout_ms == 3);
@@ -144,14 +176,26 @@ END_TEST
 static struct job_ending full_ending(void)
 {
     static struct job_attempt trace[] = {
-        {.run = 1, .interrupted = true, .node = 5, .started_ms = 6, .finished_ms = 7,
+        {.run = 1,
+         .interrupted = true,
+         .node = 5,
+         .started_ms = 6,
+         .finished_ms = 7,
          .exit_code = -1},
         {.run = 2, .exit_code = 3, .signal = 9, .timed_out = true, .error = "why"}};
     trace[1].output = bytes_of("tail");
-    return (struct job_ending){.exit_code = -1, .signal = 15, .timed_out = true, .user_ms = 1,
-                               .sys_ms = 2, .maxrss_kb = 3, .result = bytes_of("r"),
-                               .output = bytes_of("o"), .output_total = UINT64_MAX,
-                               .error = "e", .trace = trace, .n_trace = 2};
+    return (struct job_ending){.exit_code = -1,
+                               .signal = 15,
+                               .timed_out = true,
+                               .user_ms = 1,
+                               .sys_ms = 2,
+                               .maxrss_kb = 3,
+                               .result = bytes_of("r"),
+                               .output = bytes_of("o"),
+                               .output_total = UINT64_MAX,
+                               .error = "e",
+                               .trace = trace,
+                               .n_trace = 2};
 }
 
 START_TEST(an_ending_comes_back)
