@@ -223,14 +223,7 @@ static int verdict(const struct reader *reader)
     return reader->damaged ? ERR_CORRUPT : 0;
 }
 
-/* ---- meta, queues --------------------------------------------------------------------------- */
-
-struct bytes meta_encode(struct bytes old, struct arena *mem)
-{
-    bson_t doc = BSON_INITIALIZER;
-    keep_unknown(&doc, old);
-    return seal(&doc, mem);
-}
+/* ---- queues --------------------------------------------------------------------------------- */
 
 struct bytes queue_encode(const struct queue *queue, struct bytes old, struct arena *mem)
 {

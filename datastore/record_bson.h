@@ -1,6 +1,6 @@
 /* Parts of records as BSON: what a backend keeps beside the fields it has columns for.
  *
- * Encoders return bytes in `mem`. Those of queues, lanes, nodes and meta take the document that is
+ * Encoders return bytes in `mem`. Those of queues, lanes and nodes take the document that is
  * there already (empty: none) and keep what they do not know of it, so that a newer program's
  * fields survive a rewrite. Decoders set only the fields listed; ERR_CORRUPT on anything that is
  * not such a document, and then nothing was set. What they give lives in `mem`. Pure. */
@@ -9,9 +9,6 @@
 
 #include "datastore/arena.h"
 #include "datastore/records.h"
-
-/* Unknown fields only: everything known of meta has columns. */
-struct bytes meta_encode(struct bytes old, struct arena *mem);
 
 /* All but the name. */
 struct bytes queue_encode(const struct queue *queue, struct bytes old, struct arena *mem);

@@ -244,7 +244,6 @@ START_TEST(unknown_fields_survive_a_rewrite)
     assert_kept(lane_encode(&full_lane, of_tomorrow(), &mem));
     assert_kept(node_encode(&node, of_tomorrow(), &mem));
     assert_kept(queue_encode(&queue, of_tomorrow(), &mem));
-    assert_kept(meta_encode(of_tomorrow(), &mem));
     /* ... and what is known is written anew, once. */
     struct bytes old = queue_encode(&queue, of_tomorrow(), &mem);
     queue.weight = 2;
