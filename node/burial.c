@@ -87,7 +87,9 @@ static void killed(struct core *core, const struct ds_step *step)
     burial->stage = record->n_running > 0 ? BURY_INTERRUPT : BURY_LANES;
 }
 
-/* What record and entry together say the dead node still answered for in that lane. */
+/* What record and entry together say the dead node still answered for in that lane. An entry with
+ * fewer grants than the record accepted is not the one the record speaks of: that was taken out, and
+ * a claim that came late made this one; it stands for its own grant alone. */
 static size_t estate_of(const struct burial *burial, const struct lane *lane,
                         const struct lane_entry *entry, struct range *ranges)
 {
@@ -98,14 +100,14 @@ static size_t estate_of(const struct burial *burial, const struct lane *lane,
         for (size_t i = 0; i < d->n_granted; i++)
             if (d->granted[i].lane == lane->number)
                 granted = d->granted[i].g;
-        for (size_t i = 0; i < d->n_ranges; i++) {
+        for (size_t i = 0; entry->g >= granted && i < d->n_ranges; i++) {
             bool here = id_lane(d->ranges[i].range.a) == lane->number;
             bool taken = d->ranges[i].returning != 0 && d->ranges[i].returning <= entry->r;
             if (here && !taken)
                 ranges[n++] = d->ranges[i].range;
         }
     }
-    if (entry->g > granted && range_count(entry->last) > 0)
+    if (entry->g != granted && range_count(entry->last) > 0)
         ranges[n++] = entry->last;
     return n;
 }

@@ -72,7 +72,8 @@ struct hold {
     struct range range;
     enum hold_state state;
     uint64_t returning; /* number of the return while RETURNING, else 0 */
-    bool accepted;      /* it is in an acknowledged write of the own record */
+    bool named;         /* it is in the newest write of the own record */
+    bool accepted;      /* ... in an acknowledged one */
     bool dropped;       /* RESOLVED: the write under way leaves it out */
     struct lane_view *lane;
     int64_t next_load; /* first id not loaded */
@@ -93,6 +94,7 @@ struct lane_view {
     bool paused;      /* its queue is */
     int64_t backlog;  /* as last seen */
     uint64_t g, r;    /* own last grant and return there */
+    uint64_t skipped; /* grant numbers given up: see claim_not_there */
     bool entry_there; /* the lane has an entry of ours */
     uint64_t used_at_ms;
     double mean_ms; /* recent mean duration of its jobs; < 0: not known */
@@ -147,6 +149,7 @@ struct pen {
     struct call call;
     size_t n_steps; /* gathered for the run being made */
     struct lane_view *lane;
+    uint64_t lane_works; /* how many works so far could change a lane */
     struct range ranges[LIMIT_RETURN_RANGES]; /* RETURN: repeated to the letter */
     size_t n_ranges;
     uint64_t sent_at_ms;
@@ -220,6 +223,7 @@ struct core {
     size_t n_lanes;
     struct call look;
     bool look_wanted;
+    uint64_t look_works; /* pen.lane_works when it began; UINT64_MAX: one was under way */
     uint64_t looked_at_ms;
     size_t turn; /* round robin among lanes of one priority */
     struct call ask;
@@ -292,8 +296,12 @@ uint64_t call_due_ms(const struct call *call); /* when a retry is due; UINT64_MA
 
 /* ledger.c */
 void ledger_tick(struct core *core);
-uint64_t ledger_due_ms(const struct core *core);        /* absolute; UINT64_MAX: nothing */
+uint64_t ledger_due_ms(const struct core *core); /* absolute; UINT64_MAX: nothing */
 void ledger_beat_by(struct core *core, uint64_t at_ms); /* a heartbeat not later than that */
+/* For a look: a mark of the own dealings with lanes, UINT64_MAX while one is under way; and what the
+ * own entry says while there were none. */
+uint64_t ledger_lane_works(const struct core *core);
+void ledger_entry_seen(struct core *core, struct lane_view *lane, const struct lane_entry *entry);
 void ledger_release(struct core *core);
 
 /* lanes.c */

@@ -472,6 +472,7 @@ static void hold_leave(struct core *core, struct hold *hold, int64_t from)
     hold_cut(core, hold, from);
     struct hold *leaving = hold_add(core, tail, hold->lane);
     leaving->state = HOLD_LEAVING;
+    leaving->named = hold->named;
     leaving->accepted = hold->accepted;
 }
 

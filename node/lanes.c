@@ -91,9 +91,12 @@ static void lane_seen(struct core *core, const struct lane *lane,
         if (view->n_pool < sizeof(view->pool) / sizeof(view->pool[0]))
             view->pool[view->n_pool++] = lane->pool[i];
     }
+    bool steady = core->look_works != UINT64_MAX && core->look_works == ledger_lane_works(core);
     for (size_t i = 0; i < lane->n_entries; i++)
         if (lane->entries[i].node != core->self.id)
             burial_suspect(core, lane->entries[i].node);
+        else if (steady)
+            ledger_entry_seen(core, view, &lane->entries[i]);
 }
 
 static void looked(struct ds_run *run, void *ctx)
@@ -150,6 +153,7 @@ static void look_start(struct core *core)
     struct ds_step *steps = core->look.steps;
     core->look_wanted = false;
     core->looked_at_ms = core_now(core);
+    core->look_works = ledger_lane_works(core);
     steps[0] = (struct ds_step){.kind = DS_META_READ};
     steps[1] = (struct ds_step){.kind = DS_QUEUES_READ};
     steps[2] = (struct ds_step){.kind = DS_LANES_READ, .lanes_read = {.lane = -1}};

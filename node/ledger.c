@@ -61,7 +61,8 @@ static void ranges_fill(struct core *core, struct node *part, struct arena *mem)
     part->ranges = arena_alloc(mem, (core->n_holds + 1) * sizeof(*part->ranges));
     part->n_ranges = 0;
     for (size_t i = 0; i < core->n_holds; i++) {
-        const struct hold *hold = core->holds[i];
+        struct hold *hold = core->holds[i];
+        hold->named = true;
         if (!hold->dropped)
             part->ranges[part->n_ranges++] =
                 (struct node_range){.range = hold->range, .returning = hold->returning};
@@ -197,7 +198,7 @@ static void write_acknowledged(struct core *core)
     core->farewell = core->farewell || core->farewell_sent;
     core->beat_due_ms = core->pen.sent_at_ms + beat_interval_ms(core);
     for (size_t i = core->n_holds; i-- > 0;) {
-        core->holds[i]->accepted = true;
+        core->holds[i]->accepted = core->holds[i]->accepted || core->holds[i]->named;
         if (core->holds[i]->dropped)
             hold_remove(core, core->holds[i]);
     }
@@ -277,19 +278,29 @@ static void name_taken(struct core *core, const struct node *owner)
     call_retry(core, &core->pen.call); /* and add again in a moment */
 }
 
-static void claimed(struct core *core, struct range range, int64_t backlog)
+/* The lane granted something: `entry` is what it has of this node now. */
+static struct hold *granted(struct core *core, struct lane_view *lane,
+                            const struct lane_entry *entry)
+{
+    lane->g = entry->g;
+    lane->r = entry->r;
+    lane->skipped = 0;
+    lane->entry_there = true;
+    lane->used_at_ms = core_now(core);
+    core->claims++;
+    return hold_add(core, entry->last, lane);
+}
+
+static void claimed(struct core *core, const struct ds_claim *claim)
 {
     struct lane_view *lane = core->pen.lane;
-    lane->backlog = backlog;
+    lane->backlog = claim->ret_backlog;
     lane->used_at_ms = core_now(core);
-    if (range_count(range) == 0) {
+    if (range_count(claim->ret_range) == 0)
         lane->backlog = 0; /* nothing to be had: wait for the next look */
-        return;
-    }
-    lane->g++;
-    lane->entry_there = true;
-    core->claims++;
-    hold_add(core, range, lane);
+    else
+        granted(core, lane,
+                &(struct lane_entry){.g = claim->g + 1, .last = claim->ret_range, .r = lane->r});
 }
 
 static void return_taken(struct core *core)
@@ -326,7 +337,7 @@ static void claim_reply(struct core *core)
         pen_break(core, rc);
         return;
     }
-    claimed(core, claim->claim.ret_range, claim->claim.ret_backlog);
+    claimed(core, &claim->claim);
     pen_idle(core);
     write_reply(core, &write->node_write);
 }
@@ -426,6 +437,28 @@ static const struct lane_entry *own_entry(const struct core *core, const struct 
     return NULL;
 }
 
+/* What the lane has of this node while no claim or return of it is under way. A grant that is not
+ * known: a claim that had been given up was carried out after all. */
+void ledger_entry_seen(struct core *core, struct lane_view *lane, const struct lane_entry *entry)
+{
+    if (entry->g < lane->g) {
+        core_fence(core, "a lane knows fewer grants than it took");
+    } else if (entry->g > lane->g && core->n_holds < HOLDS_MAX) {
+        /* The record may not name it yet: nothing of it starts before a write that does. */
+        granted(core, lane, entry)->accepted = false;
+        ledger_beat_by(core, 0);
+    }
+}
+
+/* A claim that was to make the entry has not done so, but may yet, even after a later one made it
+ * and a burial took it out again. Its numbers are given up, so that such an entry is known by them
+ * (burial.c): grants by two, for a late one must not be what the next expects to find. */
+static void claim_not_there(struct lane_view *lane)
+{
+    lane->skipped += 2;
+    lane->r++;
+}
+
 static void claim_made_good(struct core *core, const struct lane_entry *entry)
 {
     struct lane_view *lane = core->pen.lane;
@@ -433,14 +466,10 @@ static void claim_made_good(struct core *core, const struct lane_entry *entry)
         core_fence(core, "its entry was taken out of a lane");
         return;
     }
-    if (entry != NULL && entry->g == lane->g + 1) {
-        claimed(core, entry->last, lane->backlog);
-        /* The record may not name it yet: nothing of it starts before a write that does. */
-        core->holds[core->n_holds - 1]->accepted = false;
-    } else if (entry != NULL && entry->g > lane->g + 1) {
-        core_fence(core, "a lane knows more grants than it took");
-        return;
-    }
+    if (entry == NULL)
+        claim_not_there(lane);
+    else
+        ledger_entry_seen(core, lane, entry);
     pen_idle(core);
     ledger_beat_by(core, 0);
 }
@@ -584,12 +613,13 @@ static void claim_start(struct core *core, struct lane_view *lane, int64_t want)
     struct pen *pen = &core->pen;
     pen->work = PEN_CLAIM;
     pen->lane = lane;
+    pen->lane_works++;
     gather(pen);
     stints_make(core);
     step_add(pen, DS_CLAIM)->claim = (struct ds_claim){
         .lane = lane->number,
         .node = core->self.id,
-        .g = lane->g,
+        .g = lane->g + lane->skipped,
         .r = lane->r,
         .make_entry = !lane->entry_there,
         .want = want,
@@ -640,6 +670,7 @@ static bool return_start(struct core *core)
     if (pen->lane == NULL)
         return false;
     pen->work = PEN_RETURN;
+    pen->lane_works++;
     return_start_again(core);
     return true;
 }
@@ -657,6 +688,7 @@ static bool drop_start(struct core *core)
             continue;
         pen->work = PEN_DROP;
         pen->lane = lane;
+        pen->lane_works++;
         pen->call.steps[0] = (struct ds_step){
             .kind = DS_ENTRY_DROP,
             .entry_drop = {.lane = lane->number, .node = core->self.id, .g = lane->g},
@@ -685,6 +717,13 @@ static bool beat_needed(const struct core *core)
         if (!core->naming[i].sent)
             return true;
     return false;
+}
+
+uint64_t ledger_lane_works(const struct core *core)
+{
+    enum pen_work work = core->pen.work;
+    bool busy = work == PEN_CLAIM || work == PEN_RETURN || work == PEN_DROP;
+    return busy ? UINT64_MAX : core->pen.lane_works;
 }
 
 void ledger_tick(struct core *core)

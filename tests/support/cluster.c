@@ -423,12 +423,19 @@ static void member_fire(struct cluster *cluster, struct member *member, struct n
     case EVENT_NONE:
         assert(!"no event");
     }
-    if (member->core == NULL)
-        return;
-    if (member->doomed)
-        cluster_crash(cluster, (size_t)(member - cluster->members));
-    else if (core_phase(member->core) != CORE_RUNNING && core_quiet(member->core))
-        member_over(cluster, member);
+}
+
+/* Buries nobody: takes away what died or came to its end in this event. */
+static void members_settle(struct cluster *cluster)
+{
+    for (size_t i = 0; i < cluster->plan.nodes; i++) {
+        struct member *member = &cluster->members[i];
+        if (member->core != NULL && member->doomed)
+            cluster_crash(cluster, i);
+        else if (member->core != NULL && core_phase(member->core) != CORE_RUNNING &&
+                 core_quiet(member->core))
+            member_over(cluster, member);
+    }
 }
 
 bool cluster_step(struct cluster *cluster)
@@ -454,6 +461,7 @@ bool cluster_step(struct cluster *cluster)
         weather_fire(cluster);
     else
         member_fire(cluster, whose, next);
+    members_settle(cluster);
     return ledger_check_broken(cluster->check)[0] == '\0';
 }
 

@@ -80,6 +80,14 @@ static void jobs_copy(struct ds_insert *insert, struct arena *mem)
     insert->jobs = jobs;
 }
 
+static void history_copy(struct ds_history_add *add, struct arena *mem)
+{
+    struct history_row *rows = arena_copy(mem, add->rows, add->n * sizeof(*rows));
+    for (size_t i = 0; i < add->n; i++)
+        rows[i].body = arena_bytes(mem, rows[i].body);
+    add->rows = rows;
+}
+
 static const struct node *node_keep(const struct node *node, struct arena *mem)
 {
     struct node kept = node_copy(node, mem);
@@ -116,6 +124,9 @@ static void step_keep(struct ds_step *step, struct arena *mem)
     case DS_STINTS_ADD:
         step->stints_add.rows = arena_copy(mem, step->stints_add.rows,
                                            step->stints_add.n * sizeof(struct stint_row));
+        break;
+    case DS_HISTORY_ADD:
+        history_copy(&step->history_add, mem);
         break;
     default:
         break; /* plain values, or names that are constants here */
