@@ -180,26 +180,13 @@ static int key_owner(struct submit_sender *sender, const char *key, int64_t *ret
                      struct error *err)
 {
     struct arena mem = {0};
-    struct ds_step step = {
-        .kind = DS_JOBS_READ,
-        .jobs_read = {.states = 1U << JOB_QUEUED | 1U << JOB_SCHEDULED | 1U << JOB_BLOCKED,
-                      .rows_max = LIMIT_PAGE_JOBS}};
-    int rc;
-    while ((rc = datastore_step(sender->ds, &step, &mem, err)) == 0) {
-        const struct ds_jobs_read *page = &step.jobs_read;
+    struct ds_step step = {.kind = DS_JOBS_READ,
+                           .jobs_read = {.key = key, .rows_max = 1, .brief = true}};
+    int rc = datastore_step(sender->ds, &step, &mem, err);
+    if (rc == 0 && step.jobs_read.ret_n == 0)
         rc = ERR_NOT_FOUND;
-        for (size_t i = 0; i < page->ret_n && rc != 0; i++)
-            if (page->ret_jobs[i].spec != NULL && page->ret_jobs[i].spec->key != NULL &&
-                strcmp(page->ret_jobs[i].spec->key, key) == 0) {
-                *ret_id = page->ret_jobs[i].id;
-                rc = 0;
-            }
-        if (rc == 0 || !page->ret_more)
-            break;
-        int64_t next = page->ret_next;
-        arena_release(&mem);
-        step.jobs_read.after_id = next;
-    }
+    if (rc == 0)
+        *ret_id = step.jobs_read.ret_jobs[0].id;
     arena_release(&mem);
     return rc;
 }

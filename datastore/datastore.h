@@ -294,6 +294,7 @@ struct ds_jobs_read {
     uint32_t states;       /* bits 1 << enum job_state; 0: all */
     const char *type;      /* NULL: any */
     const char *batch;     /* NULL: any */
+    const char *key;       /* NULL: any; else the unfinished job that holds this key */
     int64_t node;          /* 0: any */
     int64_t after_id;      /* rows past this id in the order asked for; 0: from the start */
     bool newest_first;     /* descending ids */

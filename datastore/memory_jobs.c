@@ -295,7 +295,9 @@ static bool job_matches(const struct ds_jobs_read *read, const struct job *job)
     return job->state != JOB_VOID && job->state != JOB_SLOT &&
            (read->states == 0 || (read->states & 1U << job->state) != 0) &&
            text_matches(read->type, job->type) && text_matches(read->batch, job->batch) &&
-           (read->node == 0 || read->node == job->node);
+           (read->node == 0 || read->node == job->node) &&
+           (read->key == NULL || (unfinished(job) && job->spec != NULL &&
+                                  text_matches(read->key, job->spec->key)));
 }
 
 /* Adds a row to the page where it matches; false: the page was full before it. */

@@ -530,6 +530,8 @@ static bool page_matches(const struct ds_jobs_read *read, sqlite3_stmt *stmt)
 /* The shortest way to the rows asked for. */
 static enum sql_id page_sql(const struct ds_jobs_read *read)
 {
+    if (read->key != NULL)
+        return SQL_PAGE_KEY; /* at most one row: no order to speak of */
     if (read->batch != NULL)
         return read->newest_first ? SQL_PAGE_BATCH_DOWN : SQL_PAGE_BATCH_UP;
     if (read->states == 1U << JOB_FAILED)
@@ -551,8 +553,8 @@ static sqlite3_stmt *page_open(struct sqlite_call *call)
         return NULL;
     bind_int(stmt, 1, low);
     bind_int(stmt, 2, high);
-    if (read->batch != NULL)
-        bind_text(stmt, 3, read->batch);
+    if (read->key != NULL || read->batch != NULL)
+        bind_text(stmt, 3, read->key != NULL ? read->key : read->batch);
     return stmt;
 }
 

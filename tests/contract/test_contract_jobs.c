@@ -215,6 +215,16 @@ static struct job keyed_job(int64_t id, int64_t token, const struct job_spec *sp
     return job;
 }
 
+/* The unfinished job that holds a key, told by the listing; 0: none. */
+static int64_t key_holder(struct store *s, const char *key)
+{
+    struct ds_step step = {.kind = DS_JOBS_READ, .jobs_read = {.key = key, .rows_max = 2}};
+    ck_assert_int_eq(do_step(s, &step), 0);
+    ck_assert_uint_le(step.jobs_read.ret_n, 1);
+    ck_assert(!step.jobs_read.ret_more);
+    return step.jobs_read.ret_n == 1 ? step.jobs_read.ret_jobs[0].id : 0;
+}
+
 CONTRACT_TEST(a_key_is_unique_among_unfinished_jobs, s)
 {
     static const struct job_spec one = {.key = "one"}, two = {.key = "two"};
@@ -233,9 +243,13 @@ CONTRACT_TEST(a_key_is_unique_among_unfinished_jobs, s)
     /* A failure that is followed by another run keeps the key; an end frees it. */
     finish(s, (struct outcome){.id = id, .run = 1, .kind = OUTCOME_INTERRUPTED}, NULL);
     ck_assert_int_eq(insert_row(s, &second), ERR_DUPLICATE);
+    ck_assert_int_eq(key_holder(s, "one"), id);
     ck_assert_uint_eq(finish(s, (struct outcome){.id = id, .run = 2}, NULL), 1);
+    ck_assert_int_eq(key_holder(s, "one"), 0);
     ck_assert_int_eq(insert_row(s, &second), 0);
+    ck_assert_int_eq(key_holder(s, "one"), id + 1);
     ck_assert_int_eq(cancel(s, id + 2, NULL), 0);
+    ck_assert_int_eq(key_holder(s, "two"), 0);
     ck_assert_int_eq(insert_row(s, &batch[1]), 0);
 }
 
