@@ -20,10 +20,11 @@ enum {
 };
 
 /* Opens the store and reads the view: what all of these begin with. */
-static int job_open(const struct cli *cli, struct datastore **ret_ds, struct view *ret_view)
+static int job_open(const struct cli *cli, unsigned flags, struct datastore **ret_ds,
+                    struct view *ret_view)
 {
     struct error err = {0};
-    int status = cli_open(cli, 0, ret_ds);
+    int status = cli_open(cli, flags, ret_ds);
     if (status != CLI_OK)
         return status;
     if (view_read(*ret_ds, false, ret_view, &err) == 0)
@@ -256,7 +257,7 @@ static int list_run(struct cli *cli)
     struct error err = {0};
     int status = list_parse(&list);
     if (status == CLI_OK)
-        status = job_open(cli, &list.ds, &list.view);
+        status = job_open(cli, DS_READ_ONLY, &list.ds, &list.view);
     if (status != CLI_OK)
         return status;
     job_table_open(&list.table);
@@ -296,7 +297,7 @@ static int show_run(struct cli *cli)
 {
     struct datastore *ds = NULL;
     struct view view;
-    int status = job_open(cli, &ds, &view);
+    int status = job_open(cli, DS_READ_ONLY, &ds, &view);
     if (status != CLI_OK)
         return status;
     for (int i = 0; i < cli->n_operands && status == CLI_OK; i++) {
@@ -319,7 +320,7 @@ static int log_run(struct cli *cli)
     struct view view;
     struct arena mem = {0};
     const struct job *job = NULL;
-    int status = job_open(cli, &ds, &view);
+    int status = job_open(cli, DS_READ_ONLY, &ds, &view);
     if (status != CLI_OK)
         return status;
     status = job_find(ds, &view, cli->operands[0], &mem, &job);
@@ -460,7 +461,7 @@ static int cancel_run(struct cli *cli)
     struct view view;
     struct id_set ids = {0};
     struct error err = {0};
-    int status = job_open(cli, &c.ds, &view), rc = 0;
+    int status = job_open(cli, 0, &c.ds, &view), rc = 0;
     if (status != CLI_OK)
         return status;
     for (int i = 0; i < cli->n_operands && rc == 0; i++) {

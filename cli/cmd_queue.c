@@ -121,7 +121,7 @@ static int list_run(struct cli *cli)
     struct view view = {0};
     struct counts counts = {0};
     struct error err = {0};
-    int status = cli_open(cli, 0, &ds);
+    int status = cli_open(cli, DS_READ_ONLY, &ds);
     if (status != CLI_OK)
         return status;
     int rc = view_read(ds, true, &view, &err);

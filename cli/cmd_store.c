@@ -111,7 +111,7 @@ static int info_run(struct cli *cli)
 {
     struct datastore *ds = NULL;
     struct error err = {0};
-    int status = cli_open(cli, 0, &ds);
+    int status = cli_open(cli, DS_READ_ONLY, &ds);
     if (status != CLI_OK)
         return status;
     char *uri = cli_store_uri(cli);
@@ -138,7 +138,7 @@ static int check_run(struct cli *cli)
     struct datastore *ds = NULL;
     struct error err = {0};
     struct store_check check = {.problem = problem_print};
-    int status = cli_open(cli, 0, &ds);
+    int status = cli_open(cli, DS_READ_ONLY, &ds);
     if (status != CLI_OK)
         return status;
     if (store_check(ds, &check, &err) < 0)
