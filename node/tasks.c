@@ -142,6 +142,27 @@ static size_t noop_do(struct core *core, struct page *page, size_t index)
     return end - index;
 }
 
+/* May one more interruption be the end of it? */
+static bool last_chance(const struct job *row)
+{
+    int32_t max = row->spec != NULL && row->spec->max_interruptions > 0
+                      ? row->spec->max_interruptions
+                      : MAX_INTERRUPTIONS_DEFAULT;
+    return row->interruptions + 1 >= max;
+}
+
+static bool last_chance_taken(const struct core *core)
+{
+    for (size_t i = 0; i < core->n_naming; i++)
+        if (last_chance(core->naming[i].page->rows[core->naming[i].index]))
+            return true;
+    for (size_t i = 0; i < (size_t)core->self.slots; i++)
+        if (core->running[i].page != NULL &&
+            last_chance(core->running[i].page->rows[core->running[i].index]))
+            return true;
+    return false;
+}
+
 enum progress { WENT_ON, HOLD_BARRED, ALL_BARRED };
 
 /* Starts the task at `index`, which is READY. ret_n: how many tasks that took care of. */
@@ -158,6 +179,10 @@ static enum progress ready_start(struct core *core, struct page *page, size_t in
         core_now(core) < core->start_after_ms)
         return ALL_BARRED;
     if (page->hold->range.suspect) {
+        /* One at a time of those that have died with their nodes so often: so the one that kills
+         * its nodes is found out, and takes none of the others down with it. */
+        if (last_chance(page->rows[index]) && last_chance_taken(core))
+            return HOLD_BARRED;
         naming_add(core, page, index);
         return WENT_ON;
     }
