@@ -148,8 +148,9 @@ static void over(void *ctx, const struct core_view *view)
 {
     (void)ctx;
     fprintf(stderr,
-            "stint: node %s ended: %" PRId64 " done, %" PRId64 " failed, %" PRId64 " interrupted\n",
-            view->name, view->done, view->failed, view->interrupted);
+            "stint: node %s ended: %" PRId64 " done, %" PRId64 " failed, %" PRId64
+            " interrupted; %" PRIu64 " grants, %" PRIu64 " datastore steps\n",
+            view->name, view->done, view->failed, view->interrupted, view->claims, view->steps);
 }
 
 /* ---- incarnations ---------------------------------------------------------------------------- */
