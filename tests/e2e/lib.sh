@@ -79,7 +79,7 @@ expect_status()
     shift
     "$@" >"$WORK/out" 2>"$WORK/err" || status=$?
     [ "$status" -eq "$expected" ] ||
-        fail "'${*:0:80}' ended with $status instead of $expected: $(head -c 2000 "$WORK/err")"
+        fail "'${*:1:8}' ended with $status instead of $expected: $(head -c 2000 "$WORK/err")"
 }
 
 # expect_refusal STATUS COMMAND...: ends with STATUS and says why in one line on stderr.
@@ -87,7 +87,7 @@ expect_refusal()
 {
     expect_status "$@"
     [ "$(wc -l <"$WORK/err")" -eq 1 ] ||
-        fail "'${*:0:80}': not one line on stderr: $(head -c 2000 "$WORK/err")"
+        fail "'${*:2:8}': not one line on stderr: $(head -c 2000 "$WORK/err")"
     say "    status $1: $(cut -c 1-160 "$WORK/err")"
 }
 
@@ -126,13 +126,13 @@ expect_job()
 # all_jobs FIELD...: these fields of all jobs, one job a line, by id.
 all_jobs()
 {
-    stint job list --json --limit 0 >"$WORK/jobs.json" || fail "job list: status $?"
+    stint job list --json --limit 1000000000 >"$WORK/jobs.json" || fail "job list: status $?"
     json_fields "$@" <"$WORK/jobs.json"
 }
 
 count_jobs()
 {
-    stint job list --json --limit 0 "$@" | wc -l
+    stint job list --json --limit 1000000000 "$@" | wc -l
 }
 
 # --- nodes ------------------------------------------------------------------------------------
@@ -140,7 +140,7 @@ count_jobs()
 # node_state NAME: of its newest incarnation that is not dead, else "dead", else "".
 node_states()
 {
-    stint node list --json --all 2>/dev/null | json_fields name state pid cause id
+    stint node list --json 2>/dev/null | json_fields name state pid cause id
 }
 
 node_state()
