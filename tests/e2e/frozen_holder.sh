@@ -1,0 +1,41 @@
+#!/bin/bash
+# Goal: a program frozen inside a write transaction does not hold up the others for ever: past the
+# lease whoever waits for its lock ends it, and nothing that was acknowledged is lost.
+# Method: SIGSTOP bulk submitters until one stands still holding the lock (/proc/locks names the
+# holder); then another submit and a node must get through.
+. "$(dirname "$0")/lib.sh"
+submit -- true >/dev/null
+lines=$(pick 200000 40000)
+seq 1 "$lines" >"$WORK/lines"
+
+holds_lock()
+{
+    grep -qE "FLOCK +ADVISORY +WRITE +$1 " /proc/locks
+}
+
+frozen=
+for try in $(seq 1 60); do
+    "$program" submit --queue "f$try" --type noop --each "$WORK/lines" >/dev/null 2>&1 </dev/null &
+    pid=$!
+    sleep "0.$(printf '%03d' $((20 + RANDOM % 150)))"
+    kill -STOP $pid 2>/dev/null
+    if holds_lock $pid; then
+        frozen=$pid
+        say "try $try: $pid stands still with the lock"
+        break
+    fi
+    kill -KILL $pid 2>/dev/null
+    { wait $pid; } 2>/dev/null
+done
+[ -n "$frozen" ] || fail "no submitter was met with the lock in its hands"
+
+job=$(submit -- echo through)
+start_node one
+wait_jobs 0 "$job"
+expect_job "$job" output through
+kill -CONT "$frozen" 2>/dev/null
+status=0
+{ wait "$frozen"; } 2>/dev/null || status=$?
+say "the frozen one ended with $status"
+expect_status 0 stint store check
+stop_node one

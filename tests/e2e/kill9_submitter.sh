@@ -1,0 +1,52 @@
+#!/bin/bash
+# Goal (I9): a bulk submit that is killed at any moment and run again adds exactly what is missing:
+# every line is there once.
+# Method: 25 rounds, each with a queue of its own: submit lines from a file, kill -9 after a random
+# pause, submit the same again, count the jobs; every line of the last rounds is run and its output
+# compared with the file.
+. "$(dirname "$0")/lib.sh"
+rounds=25
+lines=$(pick 40000 8000)
+
+cut_short=0
+for ((round = 1; round <= rounds; round++)); do
+    seq -f "line-$round-%.0f" 1 "$lines" >"$WORK/lines$round"
+    command=("$program" submit --queue "r$round" --type noop --each "$WORK/lines$round")
+    # A named submit is the same one even when it was complete; a nameless one, killed after its
+    # last commit, is found complete and made anew: then there is nothing to repeat.
+    [ $((round % 2)) -eq 0 ] || command+=(--token "token-$round")
+    "${command[@]}" >"$WORK/first" 2>&1 </dev/null &
+    submitter=$!
+    # A submit takes a few hundred ms: early, middle and late moments are all met.
+    pause_ms=$((RANDOM % 200))
+    sleep "0.$(printf '%03d' $pause_ms)"
+    kill -KILL $submitter 2>/dev/null
+    { wait $submitter; } 2>/dev/null
+    before=$(count_jobs --queue "r$round")
+    [ $((round % 2)) -eq 0 ] && [ "$before" -eq "$lines" ] || expect_status 0 "${command[@]}"
+    after=$(count_jobs --queue "r$round")
+    say "round $round: killed after $pause_ms ms with $before of $lines there; then $after"
+    [ "$after" -eq "$lines" ] || fail "$after jobs for $lines lines"
+    [ "$before" -eq 0 ] || [ "$before" -eq "$lines" ] || cut_short=$((cut_short + 1))
+done
+say "$cut_short of $rounds rounds were cut between two commits"
+[ "$cut_short" -gt 0 ] || fail "no round was cut half-way: the test shows nothing"
+
+# The same with jobs that print their line: the outputs are the lines.
+lines=$(pick 3000 600)
+for round in 1 2 3; do
+    seq -f "said-$round-%.0f" 1 "$lines" >"$WORK/lines$round"
+    command=("$program" submit --queue said --token "said-$round" --each "$WORK/lines$round" \
+             -- echo {})
+    "${command[@]}" >"$WORK/first" 2>&1 </dev/null &
+    submitter=$!
+    sleep "0.0$((RANDOM % 10))$((RANDOM % 10))"
+    kill -KILL $submitter 2>/dev/null
+    { wait $submitter; } 2>/dev/null
+    expect_status 0 "${command[@]}"
+    cat "$WORK/lines$round" >>"$WORK/expected"
+done
+start_node worker --queue said
+wait_jobs 0 "said:1-$((3 * lines))"
+stint job list --json --limit 1000000000 --queue said | json_fields output | sort >"$WORK/got"
+sort "$WORK/expected" | cmp - "$WORK/got" || fail "the outputs are not the submitted lines"
