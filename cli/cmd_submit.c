@@ -29,6 +29,8 @@ static const struct cli_option options[] = {
     {"batch", 0, "NAME", "a name to wait for and to list by", SETTING_NONE},
     {"cwd", 0, "FOLDER", "where the command runs (default: here)", SETTING_NONE},
     {"env", 0, "NAME=VALUE", "add to the command's environment; may be repeated", SETTING_NONE},
+    {"rlimit", 0, "NAME=N", "resource limit of a command (setrlimit): cpu=10, nofile=64, ...",
+     SETTING_NONE},
     {"key", 0, "NAME", "unique among unfinished jobs; else the first one's id is printed",
      SETTING_NONE},
     {"token", 0, "NAME", "name of this submit: the same again adds only what is missing",

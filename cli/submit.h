@@ -124,6 +124,11 @@ int submit_job_json(const struct submit_plan *plan, struct bytes line, struct su
 /* Adds NAME=VALUE\0 to `env` (in `mem`). ERR_INVALID without a name, ERR_LIMIT when too long. */
 int env_check(const char *text, size_t len, struct error *err) __attribute__((warn_unused_result));
 
+/* NAME=N as setrlimit(2) names and counts them: as, core, cpu (seconds), data, fsize, memlock,
+ * nofile, nproc, stack. ERR_INVALID otherwise. */
+int rlimit_parse(const char *text, struct job_limit *ret_limit, struct error *err)
+    __attribute__((warn_unused_result));
+
 /* ---- sending (submit_send.c) ----------------------------------------------------------------- */
 
 struct submit_sender {

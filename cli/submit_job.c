@@ -5,8 +5,10 @@
 #define _GNU_SOURCE
 #include "cli/submit.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 /* ---- batches --------------------------------------------------------------------------------- */
 
@@ -149,4 +151,31 @@ int env_check(const char *text, size_t len, struct error *err)
     if (equals == NULL || equals == text)
         return error_set(err, ERR_INVALID, "'%s' must be NAME=VALUE", cli_quote(quoted, text));
     return 0;
+}
+
+int rlimit_parse(const char *text, struct job_limit *ret_limit, struct error *err)
+{
+    static const struct {
+        const char *name;
+        int32_t resource;
+    } known[] = {
+        {"as", RLIMIT_AS},         {"core", RLIMIT_CORE},   {"cpu", RLIMIT_CPU},
+        {"data", RLIMIT_DATA},     {"fsize", RLIMIT_FSIZE}, {"memlock", RLIMIT_MEMLOCK},
+        {"nofile", RLIMIT_NOFILE}, {"nproc", RLIMIT_NPROC}, {"stack", RLIMIT_STACK},
+    };
+    size_t len = strcspn(text, "=");
+    char quoted[QUOTE_BYTES], *end = NULL;
+    const char *number = text[len] == '=' ? text + len + 1 : "";
+    errno = 0;
+    uint64_t value = *number >= '0' && *number <= '9' ? strtoull(number, &end, 10) : 0;
+    for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+        if (strlen(known[i].name) == len && strncmp(known[i].name, text, len) == 0 && end != NULL &&
+            *end == '\0' && errno == 0) {
+            *ret_limit = (struct job_limit){.resource = known[i].resource, .value = value};
+            return 0;
+        }
+    return error_set(err, ERR_INVALID,
+                     "'%s' must be NAME=N; names: as, core, cpu, data, fsize, memlock, nofile, "
+                     "nproc, stack",
+                     cli_quote(quoted, text));
 }

@@ -106,6 +106,22 @@ static int plan_env(struct submit_request *request)
     return CLI_OK;
 }
 
+static int plan_rlimits(struct submit_request *request)
+{
+    struct job_limit *limits = arena_alloc(&request->plan.mem, LIMIT_RLIMITS * sizeof(*limits));
+    size_t at = 0, n = 0;
+    struct error err = {0};
+    for (const char *text; (text = cli_option_next(request->cli, "rlimit", &at)) != NULL; n++) {
+        if (n == LIMIT_RLIMITS)
+            return cli_error(CLI_USAGE, "--rlimit at most %d times", LIMIT_RLIMITS);
+        if (rlimit_parse(text, &limits[n], &err) < 0)
+            return cli_error(CLI_USAGE, "--rlimit %s", err.text);
+    }
+    request->plan.spec.limits = limits;
+    request->plan.spec.n_limits = n;
+    return CLI_OK;
+}
+
 /* An absolute folder: the job runs elsewhere and later. */
 static int plan_cwd(struct submit_request *request)
 {
@@ -183,8 +199,9 @@ static int forms_check(struct submit_request *request)
                          "no command; give one after --, or --type with --payload, or --jsonl; see "
                          "`stint submit --help`");
     if (!command && request->jsonl == NULL &&
-        (cli_option(cli, "cwd") != NULL || cli_option(cli, "env") != NULL))
-        return cli_error(CLI_USAGE, "--cwd and --env are for commands only");
+        (cli_option(cli, "cwd") != NULL || cli_option(cli, "env") != NULL ||
+         cli_option(cli, "rlimit") != NULL))
+        return cli_error(CLI_USAGE, "--cwd, --env and --rlimit are for commands only");
     return CLI_OK;
 }
 
@@ -205,6 +222,8 @@ int submit_request_make(struct submit_request *request)
         status = plan_argv(request);
     if (status == CLI_OK)
         status = plan_env(request);
+    if (status == CLI_OK)
+        status = plan_rlimits(request);
     bool commands = cli->n_operands > 0 || request->jsonl != NULL;
     if (status == CLI_OK && commands)
         status = plan_cwd(request);
@@ -216,7 +235,7 @@ int submit_request_make(struct submit_request *request)
     }
     const struct job_spec *spec = &plan->spec;
     plan->spec_used = spec->max_attempts != 0 || spec->timeout_ms != 0 || spec->cwd != NULL ||
-                      spec->env.len > 0 || spec->key != NULL;
+                      spec->env.len > 0 || spec->key != NULL || spec->n_limits > 0;
     if (plan->argv.len == 0 && request->payload == NULL && request->each != NULL)
         template_init(&plan->each, (struct bytes){(const uint8_t *)"{}", 2});
     else

@@ -21,6 +21,7 @@ enum {
     LIMIT_TURN_MS = 50,      /* one write transaction */
     LIMIT_READ_MS = 100,     /* one read transaction */
     LIMIT_PAGE_JOBS = 4096,  /* rows of one load or listing page */
+    LIMIT_RLIMITS = 16,      /* resource limits of one job */
     LIMIT_ATTEMPTS = 1000,   /* --max-attempts */
     LIMIT_PRIORITIES = 10,   /* 0 first .. 9 last */
     LIMIT_LANES = 4096,

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 static struct submit_input input;
@@ -348,6 +349,20 @@ START_TEST(the_largest_json_job_fits_a_batch)
 }
 END_TEST
 
+START_TEST(a_resource_limit_has_a_name_and_a_number)
+{
+    static const char *const bad[] = {"", "cpu", "cpu=", "=1", "cpu=-1", "cpu=1x", "cpus=1",
+                                      "cpu=99999999999999999999", "cpu= 1"};
+    struct job_limit limit = {0};
+    struct error err = {0};
+    ck_assert_int_eq(rlimit_parse("nofile=64", &limit, &err), 0);
+    ck_assert_int_eq(limit.resource, RLIMIT_NOFILE);
+    ck_assert_uint_eq(limit.value, 64);
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+        ck_assert_msg(rlimit_parse(bad[i], &limit, &err) == ERR_INVALID, "'%s'", bad[i]);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("submit_parse");
@@ -369,6 +384,7 @@ int main(void)
     tcase_add_loop_test(tcase, a_bad_json_line_is_refused_and_says_why, 0,
                         (int)(sizeof(refused) / sizeof(refused[0])));
     tcase_add_test(tcase, the_largest_json_job_fits_a_batch);
+    tcase_add_test(tcase, a_resource_limit_has_a_name_and_a_number);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
