@@ -354,7 +354,6 @@ START_TEST(a_resource_limit_has_a_name_and_a_number)
     static const char *const bad[] = {"", "cpu", "cpu=", "=1", "cpu=-1", "cpu=1x", "cpus=1",
                                       "cpu=99999999999999999999", "cpu= 1"};
     struct job_limit limit = {0};
-    struct error err = {0};
     ck_assert_int_eq(rlimit_parse("nofile=64", &limit, &err), 0);
     ck_assert_int_eq(limit.resource, RLIMIT_NOFILE);
     ck_assert_uint_eq(limit.value, 64);
