@@ -58,6 +58,7 @@ start_node one
 expect_status 0 stint submit --wait -- true
 grep -q '^1 done, 0 failed, 0 cancelled$' "$WORK/out" || fail "$(cat "$WORK/out")"
 expect_status 1 stint submit --wait -- false
+rm -f out # what the commands before left there would be taken for the id
 "$program" submit --wait -- sleep 100 >out 2>err &
 waiter=$!
 id_there()
