@@ -17,6 +17,7 @@ enum {
     LOADED_JOBS_MAX = 3 * LIMIT_PAGE_JOBS, /* rows in memory that have not started, about */
     LOADED_BYTES_MAX = 8 << 20,            /* ... and what they and those running may take */
     BATCH_JOBS = 16384,                    /* outcomes worth a second flight */
+    GATHER_MS = 10,                        /* between flights while jobs run */
     BATCH_ENTRIES = 4096,                  /* entries of one batch */
     BATCHES = 3,                           /* two under way, one being filled */
     RETRY_MS_MIN = 10,                     /* back-off after a datastore failure */
@@ -251,6 +252,7 @@ struct core {
     /* outcomes */
     struct batch *batches[BATCHES];
     struct batch *filling;
+    uint64_t offered_at_ms; /* when the last batch was handed over */
     size_t outcomes_waiting;
 
     /* neighbours */

@@ -159,6 +159,14 @@ static struct batch *batch_free(const struct core *core)
     return NULL;
 }
 
+/* When what was gathered goes out though it is little: at once after a while without any or when
+ * nothing runs, else some ms after the flight before. So a flood of short jobs costs few commits,
+ * and a single job no wait. */
+static uint64_t gathered_at_ms(const struct core *core)
+{
+    return core->n_running == 0 ? 0 : core->offered_at_ms + GATHER_MS;
+}
+
 void outcomes_tick(struct core *core)
 {
     size_t out = 0;
@@ -170,19 +178,26 @@ void outcomes_tick(struct core *core)
     }
     struct batch *batch = core->filling;
     struct batch *next = batch_free(core);
-    /* With nothing out at once; a second flight only when it is worth one. */
-    bool worth = out == 0 || batch->jobs >= BATCH_JOBS || batch->n >= BATCH_ENTRIES / 2;
+    /* With nothing out when there is no more to gather; a second flight only when worth one. */
+    bool worth = (out == 0 && core_now(core) >= gathered_at_ms(core)) || batch->jobs >= BATCH_JOBS ||
+                 batch->n >= BATCH_ENTRIES / 2;
     if (batch->n == 0 || next == NULL || !worth)
         return;
     core->filling = next;
+    core->offered_at_ms = core_now(core);
     batch_offer(core, batch);
 }
 
 uint64_t outcomes_due_ms(const struct core *core)
 {
     uint64_t due = UINT64_MAX;
-    for (size_t i = 0; i < BATCHES; i++)
+    bool out = false;
+    for (size_t i = 0; i < BATCHES; i++) {
+        out = out || core->batches[i]->full;
         if (core->batches[i]->full && call_due_ms(&core->batches[i]->call) < due)
             due = call_due_ms(&core->batches[i]->call);
+    }
+    if (!out && core->filling->n > 0)
+        due = gathered_at_ms(core);
     return due;
 }
