@@ -10,6 +10,6 @@ while read -r command; do
     expect_status 0 stint $command --help
     grep -qi 'example' "$WORK/out" || fail "stint $command --help: no example"
     [[ $page == *"$(cat "$WORK/out")"* ]] ||
-        fail "docs/COMMANDS.md does not hold the text of: stint $command --help"
+        fail "docs/COMMANDS.md has another text for stint $command --help: run script/commands"
 done <"$WORK/commands"
 expect_status 0 stint --version
