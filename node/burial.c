@@ -394,6 +394,12 @@ static bool own_gap(const struct core *core)
     return core_now(core) - core->renewed_at_ms > lease_ms / 4 + lease_ms / 4;
 }
 
+static void watches_restart(struct core *core)
+{
+    for (size_t i = 0; i < core->n_watches; i++)
+        core->watches[i].moved_at_ms = core_now(core);
+}
+
 static void peers_seen(struct ds_run *run, void *ctx)
 {
     struct call *call = ctx;
@@ -406,6 +412,9 @@ static void peers_seen(struct ds_run *run, void *ctx)
         return;
     }
     call_ok(call);
+    /* A reading that was long under way says nothing of now: it may be this node that stood still. */
+    if (own_gap(core) || core_now(core) - core->peers_sent_ms > (uint64_t)core->self.lease_ms / 4)
+        watches_restart(core);
     const struct ds_nodes_read *read = &run->steps[0].nodes_read;
     for (size_t i = 0; i < core->n_watches; i++)
         core->watches[i].seen = false;
@@ -426,11 +435,10 @@ static void peers_seen(struct ds_run *run, void *ctx)
 
 static void peers_read(struct core *core)
 {
-    core->peers_at_ms = core_now(core);
+    core->peers_at_ms = core->peers_sent_ms = core_now(core);
     core->peers_readings++;
     if (own_gap(core))
-        for (size_t i = 0; i < core->n_watches; i++)
-            core->watches[i].moved_at_ms = core->peers_at_ms;
+        watches_restart(core);
     core->peers.steps[0] =
         (struct ds_step){.kind = DS_NODES_READ, .nodes_read = {.live_only = true}};
     call_issue(core, &core->peers, 1, peers_seen);

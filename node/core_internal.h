@@ -257,7 +257,7 @@ struct core {
 
     /* neighbours */
     struct call peers;
-    uint64_t peers_at_ms;
+    uint64_t peers_at_ms, peers_sent_ms; /* due from; when the reading was sent */
     unsigned peers_readings;
     struct watch *watches;
     size_t n_watches;

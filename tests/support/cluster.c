@@ -33,11 +33,11 @@ bool cluster_chance(struct cluster *cluster, unsigned permille)
     return permille > 0 && cluster_below(cluster, 1000) < permille;
 }
 
-/* Mostly a few ms; now and then a second or two. */
+/* Mostly a few ms; now and then much, and in a violent world so much that leases run out. */
 static uint64_t delay_ms(struct cluster *cluster)
 {
     if (!cluster->quiet && cluster_chance(cluster, 5))
-        return 200 + cluster_below(cluster, 2000);
+        return 200 + cluster_below(cluster, cluster->plan.violence ? 2000 : LEASE_MS / 8);
     return 1 + cluster_below(cluster, 12);
 }
 
@@ -353,7 +353,7 @@ static void job_fire(struct cluster *cluster, struct member *member, size_t i)
         .id = job.id,
         .run = job.run,
         .ok = job.ok,
-        .lost = !job.ok && !cluster->quiet && cluster_chance(cluster, 20),
+        .lost = cluster->plan.bad_jobs && !cluster->quiet && cluster_chance(cluster, 20),
         .ending = {.exit_code = job.ok ? 0 : 1},
     };
     core_job_ended(member->core, &end);

@@ -27,7 +27,9 @@ static void count_applied(struct cluster *cluster, const struct ds_step *step)
 {
     struct cluster_tally *tally = &cluster->tally;
     tally->applied[step->kind]++;
-    if (step->kind == DS_NODE_KILL && strcmp(step->node_kill.cause, "stopped") != 0) {
+    /* (At beat 1 it never said a word: its record came late, it was gone by then.) */
+    if (step->kind == DS_NODE_KILL && strcmp(step->node_kill.cause, "stopped") != 0 &&
+        step->node_kill.beat > 1) {
         tally->buried++;
         cluster->disturbed = true;
     }
