@@ -85,8 +85,8 @@ static void assert_eventful(const struct cluster_tally *total)
     printf("steps %" PRIu64 ", starts %" PRIu64 ", crashes %" PRIu64 ", freezes %" PRIu64
            ", stops %" PRIu64 ", buried %" PRIu64 ", fenced %" PRIu64 ", interrupted %" PRIu64
            ", voided %" PRIu64 ", cancelled %" PRIu64 "\n",
-           total->steps, total->starts, total->crashes, total->freezes, total->stops,
-           total->buried, total->fenced, total->interrupted, total->voided, total->cancelled);
+           total->steps, total->starts, total->crashes, total->freezes, total->stops, total->buried,
+           total->fenced, total->interrupted, total->voided, total->cancelled);
     ck_assert(total->crashes && total->freezes && total->stops && total->buried);
     ck_assert(total->fenced && total->interrupted && total->voided && total->cancelled);
     for (int i = WEATHER_UNAVAILABLE; i < WEATHERS; i++)
@@ -100,8 +100,8 @@ static void assert_eventful(const struct cluster_tally *total)
 START_TEST(I1_I2_I3_I4_I5_I9_hold_in_any_weather)
 {
     struct cluster_tally total = {0};
-    struct seeds seeds = seeds_of("weather", env_number("STINT_FIRST_SEED", 1000),
-                                  env_number("STINT_SEEDS", SEEDS));
+    struct seeds seeds =
+        seeds_of("weather", env_number("STINT_FIRST_SEED", 1000), env_number("STINT_SEEDS", SEEDS));
     for (uint64_t seed = seeds.from; seed < seeds.to; seed++) {
         struct cluster_plan plan = cluster_plan_of(seed);
         run_seed(&plan, &seeds, &total);

@@ -84,8 +84,8 @@ static void env_run(struct env *env, struct ds_run *run)
 {
     struct member *member = member_of(env);
     assert(member->n_flights < FLIGHTS_MAX);
-    member->flights[member->n_flights++] = (struct flight){
-        .run = run, .due_ms = member->cluster->now_ms + delay_ms(member->cluster)};
+    member->flights[member->n_flights++] =
+        (struct flight){.run = run, .due_ms = member->cluster->now_ms + delay_ms(member->cluster)};
 }
 
 static void start_note(struct cluster *cluster, const struct job *job)

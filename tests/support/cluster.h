@@ -26,17 +26,18 @@ enum weather {
 struct cluster_plan {
     uint64_t seed;
     size_t nodes, slots;
-    size_t hosts; /* nodes of one host see each other's processes */
+    size_t hosts;            /* nodes of one host see each other's processes */
     size_t submitters, jobs; /* jobs of each submitter */
     uint64_t job_ms_max;     /* how long most jobs take */
     uint64_t stop_timeout_ms;
-    uint64_t quiet_ms;       /* from then on nothing bad happens any more */
+    uint64_t quiet_ms; /* from then on nothing bad happens any more */
     bool names_fixed;
-    bool bad_jobs;           /* some hang, some kill their node */
-    bool chaos;              /* nodes are stopped, started, paused; jobs cancelled */
-    bool violence;           /* ... crashed and frozen; the store has outages */
+    bool one_burst; /* one lane, exec jobs, submitted at once */
+    bool bad_jobs;  /* some hang, some kill their node */
+    bool chaos;     /* nodes are stopped, started, paused; jobs cancelled */
+    bool violence;  /* ... crashed and frozen; the store has outages */
     unsigned fault_permille, crash_permille; /* of all steps */
-    unsigned hole_permille;  /* of the submitters' turns: they die or sleep before the insert */
+    unsigned hole_permille; /* of the submitters' turns: they die or sleep before the insert */
 };
 
 /* Faults steps by their number instead of by chance: those of nodes that `fault` can hit (an unknown

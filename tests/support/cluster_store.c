@@ -124,8 +124,8 @@ static void step_keep(struct ds_step *step, struct arena *mem)
         outcomes_copy(&step->finish, mem);
         break;
     case DS_STINTS_ADD:
-        step->stints_add.rows = arena_copy(mem, step->stints_add.rows,
-                                           step->stints_add.n * sizeof(struct stint_row));
+        step->stints_add.rows =
+            arena_copy(mem, step->stints_add.rows, step->stints_add.n * sizeof(struct stint_row));
         break;
     case DS_HISTORY_ADD:
         history_copy(&step->history_add, mem);
@@ -182,8 +182,7 @@ void late_release(struct cluster *cluster)
 
 static bool can_hit(enum weather weather, const struct ds_step *step)
 {
-    return weather == WEATHER_UNAVAILABLE || weather == WEATHER_CRASH ||
-           ds_kind_writes(step->kind);
+    return weather == WEATHER_UNAVAILABLE || weather == WEATHER_CRASH || ds_kind_writes(step->kind);
 }
 
 static enum weather torture_pick(struct cluster *cluster, const struct ds_run *run, size_t i)

@@ -65,7 +65,7 @@ static void batch_begin(struct cluster *cluster, struct submitter *s)
     s->n = s->n < s->left ? s->n : s->left;
     s->left -= s->n;
     s->lane = cluster->lanes[cluster_below(cluster, cluster->n_lanes)];
-    s->type = cluster_below(cluster, 3) == 0 ? "noop" : "exec";
+    s->type = cluster_below(cluster, 3) == 0 && !cluster->plan.one_burst ? "noop" : "exec";
     for (size_t i = 0; i < s->n; i++)
         s->batch[i].token = cluster->next_token++;
     assert(cluster->next_token < TOKENS_MAX);
@@ -131,7 +131,7 @@ static void submitter_fire(struct cluster *cluster, struct submitter *s)
     }
     if (s->n == 0) {
         batch_begin(cluster, s);
-        s->due_ms += cluster_below(cluster, 1500);
+        s->due_ms += cluster->plan.one_burst ? 0 : cluster_below(cluster, 1500);
     } else if (!s->reserved) {
         ids_reserve(cluster, s);
     } else if (cluster_chance(cluster, cluster->plan.hole_permille) && !cluster->quiet) {
@@ -271,7 +271,7 @@ void weather_init(struct cluster *cluster)
 {
     static const struct lane_name names[] = {
         {QUEUE_DEFAULT, PRIORITY_DEFAULT, 0}, {QUEUE_DEFAULT, 2, 0}, {"mail", 5, 0}};
-    cluster->n_lanes = 1 + cluster_below(cluster, 3);
+    cluster->n_lanes = cluster->plan.one_burst ? 1 : 1 + cluster_below(cluster, 3);
     for (size_t i = 0; i < cluster->n_lanes; i++) {
         struct ds_step step = {.kind = DS_LANE_OPEN, .lane_open.name = names[i]};
         int rc = store_plain(cluster, &step);
@@ -343,8 +343,8 @@ bool cluster_finish(struct cluster *cluster)
     cluster->quiet = true;
     cluster->chaos_ms = NEVER;
     uint64_t until_ms = cluster->now_ms + PATIENCE_MS;
-    while (!(all_submitted(cluster) && cluster->n_late == 0 &&
-             ledger_check_drained(cluster->check))) {
+    while (
+        !(all_submitted(cluster) && cluster->n_late == 0 && ledger_check_drained(cluster->check))) {
         if (cluster->now_ms > until_ms) {
             accepted_check(cluster);
             ledger_check_break(cluster->check, "I3: something is left to do for ever");

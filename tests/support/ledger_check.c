@@ -90,9 +90,8 @@ static void row_compare(struct ledger_check *check, const struct ledger_row *old
                         const struct job *job)
 {
     int64_t seq = id_seq(job->id);
-    int32_t attempts_max = job->spec != NULL && job->spec->max_attempts > 0
-                               ? job->spec->max_attempts
-                               : 1;
+    int32_t attempts_max =
+        job->spec != NULL && job->spec->max_attempts > 0 ? job->spec->max_attempts : 1;
     if (job->state != JOB_VOID &&
         (job->run - job->interruptions > attempts_max || job->run < 1 ||
          job->interruptions > MAX_INTERRUPTIONS_DEFAULT || job->interruptions < 0))
@@ -296,8 +295,8 @@ static void start_check(struct ledger_check *check, const struct ds_nodes_read *
     for (size_t i = 0; i < nodes->ret_n; i++) {
         const struct node *node = &nodes->ret_nodes[i];
         if (node->state == NODE_DEAD && names_run(node, job))
-            ledger_check_break(check, "job %" PRId64 " run %d started, though dead %s names it", seq,
-                               job->run, node->name);
+            ledger_check_break(check, "job %" PRId64 " run %d started, though dead %s names it",
+                               seq, job->run, node->name);
     }
 }
 
