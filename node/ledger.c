@@ -505,7 +505,9 @@ static void name_check(struct core *core, const struct ds_nodes_read *live)
 static bool own_record_read(struct core *core, const struct ds_step *step)
 {
     if (core->pen.work == PEN_ADD) {
-        if (step->rc == 0 && step->nodes_read.ret_nodes[0].state != NODE_DEAD)
+        if (step->rc == 0 && step->nodes_read.ret_nodes[0].state == NODE_DEAD)
+            core_fence(core, step->nodes_read.ret_nodes[0].cause); /* buried before it heard */
+        else if (step->rc == 0)
             added(core);
         else
             name_check(core, &core->pen.call.steps[1].nodes_read);

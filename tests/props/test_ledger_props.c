@@ -20,6 +20,7 @@ static const uint64_t kept[] = {
     1,      /* a second claim before the first grant was in the record */
     1100,   /* from initializing to working */
     1991,   /* started before the record named the range */
+    69577,  /* buried before it heard of its own registration, it added itself for ever */
     100094, /* an entry made again after the burial, by a late claim */
     200222, /* a grant that came late, never taken in */
     207414, /* started before the record named the range */
