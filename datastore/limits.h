@@ -30,7 +30,7 @@ enum {
     LIMIT_TYPES = 32,         /* job types of one lane, or served by one node */
     LIMIT_POOL_RANGES = 256,  /* ranges in a lane's pool; past it returns wait */
     LIMIT_GRANT_JOBS = 16384, /* ids of one grant */
-    LIMIT_HELD_RANGES = 64,   /* ranges one node holds */
+    LIMIT_HELD_RANGES = 320,  /* ranges one node holds: one for each slot, and some ahead */
     LIMIT_RETURN_RANGES = 16, /* ranges of one return */
     LIMIT_SLOTS = 256,        /* jobs one node runs at a time */
     LIMIT_REQUESTS = 32,      /* requests waiting in a node's record */
@@ -45,6 +45,7 @@ static_assert(LIMIT_PAYLOAD_BYTES + LIMIT_ARGV_BYTES + LIMIT_ENV_BYTES < LIMIT_B
               "the largest job fits a batch");
 static_assert(LIMIT_PAGE_JOBS <= LIMIT_GRANT_JOBS, "a grant is loaded page by page");
 static_assert(LIMIT_GRANT_JOBS <= LIMIT_OUTCOMES_WAITING, "a node can finish a whole grant");
+static_assert(LIMIT_SLOTS < LIMIT_HELD_RANGES, "long jobs are claimed one by one, a range each");
 static_assert(LIMIT_RETURN_RANGES <= LIMIT_POOL_RANGES, "a return fits an empty pool");
 
 #endif
