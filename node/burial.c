@@ -334,6 +334,33 @@ static void peer_judge(struct core *core, const struct ds_nodes_read *read, cons
     burial_start(core, peer->id, peer->beat, cause);
 }
 
+/* Where the unstarted part of a range begins, as far as the record tells: jobs start in order, so
+ * behind the last that runs. */
+static int64_t unstarted_from(const struct node *peer, struct range range)
+{
+    int64_t from = range.a;
+    for (size_t i = 0; i < peer->n_running; i++)
+        if (range_holds(range, peer->running[i].id) && peer->running[i].id >= from)
+            from = peer->running[i].id + 1;
+    return from;
+}
+
+/* Who has most to give of what this node may run? */
+static void wealth_note(struct core *core, const struct node *peer)
+{
+    for (size_t i = 0; i < peer->n_ranges; i++) {
+        struct range range = peer->ranges[i].range;
+        const struct lane_view *lane = lane_view_get(core, id_lane(range.a));
+        int64_t count = range.b - unstarted_from(peer, range);
+        if (peer->ranges[i].returning == 0 && count > 0 && lane->serves && !lane->paused &&
+            (core->rich_peer == 0 || count > core->rich_count)) {
+            core->rich_peer = peer->id;
+            core->rich_id = range.a;
+            core->rich_count = count;
+        }
+    }
+}
+
 static void peer_seen(struct core *core, const struct ds_nodes_read *read, const struct node *peer)
 {
     struct watch *watch = watch_of(core, peer->id);
@@ -345,15 +372,7 @@ static void peer_seen(struct core *core, const struct ds_nodes_read *read, const
     }
     watch->seen = true;
     peer_judge(core, read, peer, watch);
-    for (size_t i = 0; i < peer->n_ranges; i++) {
-        struct range range = peer->ranges[i].range;
-        if (peer->ranges[i].returning == 0 && range_count(range) > 0 &&
-            (core->rich_peer == 0 || range_count(range) > core->rich_count)) {
-            core->rich_peer = peer->id;
-            core->rich_id = range.a;
-            core->rich_count = range_count(range);
-        }
-    }
+    wealth_note(core, peer);
 }
 
 static void watches_prune(struct core *core)
