@@ -229,7 +229,7 @@ struct core {
     size_t turn; /* round robin among lanes of one priority */
     struct call ask;
     uint64_t asked_at_ms;
-    int64_t rich_peer; /* who held most at the last reading; 0: nobody */
+    int64_t rich_peer; /* who had most to give at the last reading; 0: nobody */
     int64_t rich_id;   /* first id of its longest range */
     int64_t rich_count;
 
@@ -322,6 +322,7 @@ void holds_tick(struct core *core);
 uint64_t holds_due_ms(const struct core *core);
 void holds_release(struct core *core);
 int64_t holds_unstarted(const struct core *core, const struct lane_view *lane); /* NULL: all */
+int64_t holds_unstarted_before(const struct core *core, int32_t priority); /* that and higher */
 void holds_shed(struct core *core, int32_t lane); /* half of the longest unstarted tail goes */
 struct page *holds_find(const struct core *core, int64_t id, size_t *ret_index);
 void task_set(struct page *page, size_t index, size_t n, enum task_state state);

@@ -131,14 +131,28 @@ void holds_release(struct core *core)
     arena_release(&core->again.run.mem);
 }
 
+static int64_t hold_unstarted(const struct hold *hold)
+{
+    if (hold->state != HOLD_LIVE)
+        return 0;
+    return hold->range.b - hold->next_load + (int64_t)hold->waiting;
+}
+
 int64_t holds_unstarted(const struct core *core, const struct lane_view *lane)
 {
     int64_t n = 0;
-    for (size_t i = 0; i < core->n_holds; i++) {
-        const struct hold *hold = core->holds[i];
-        if (hold->state == HOLD_LIVE && (lane == NULL || hold->lane == lane))
-            n += hold->range.b - hold->next_load + (int64_t)hold->waiting;
-    }
+    for (size_t i = 0; i < core->n_holds; i++)
+        if (lane == NULL || core->holds[i]->lane == lane)
+            n += hold_unstarted(core->holds[i]);
+    return n;
+}
+
+int64_t holds_unstarted_before(const struct core *core, int32_t priority)
+{
+    int64_t n = 0;
+    for (size_t i = 0; i < core->n_holds; i++)
+        if (core->holds[i]->lane->name.priority <= priority)
+            n += hold_unstarted(core->holds[i]);
     return n;
 }
 
@@ -252,19 +266,29 @@ static void loaded(struct ds_run *run, void *ctx)
     arena_release(&run->mem);
 }
 
+/* Room for rows of that priority? Where none of it or above is loaded there is as much again:
+ * memory full of lower ones must not make a higher one wait for them. */
+static bool load_room(const struct core *core, int32_t priority)
+{
+    size_t times = 2;
+    for (size_t i = 0; i < core->n_holds; i++)
+        if (core->holds[i]->waiting > 0 && core->holds[i]->lane->name.priority <= priority)
+            times = 1;
+    return core->loaded < times * LOADED_JOBS_MAX && core->loaded_bytes < times * LOADED_BYTES_MAX;
+}
+
 static void load_start(struct core *core)
 {
-    if (!call_ready(core, &core->load) || core->loaded >= LOADED_JOBS_MAX ||
-        core->loaded_bytes >= LOADED_BYTES_MAX)
+    if (!call_ready(core, &core->load))
         return;
     struct hold *best = NULL;
     for (size_t i = 0; i < core->n_holds; i++) {
         struct hold *hold = core->holds[i];
-        if (hold->state == HOLD_LIVE && hold->next_load < hold->range.b &&
+        if (hold->state == HOLD_LIVE && !hold->lane->paused && hold->next_load < hold->range.b &&
             (best == NULL || hold->lane->name.priority < best->lane->name.priority))
             best = hold;
     }
-    if (best == NULL)
+    if (best == NULL || !load_room(core, best->lane->name.priority))
         return;
     best->loading = true;
     core->load_hold = best;
@@ -476,10 +500,12 @@ static void hold_leave(struct core *core, struct hold *hold, int64_t from)
     leaving->accepted = hold->accepted;
 }
 
+/* All goes back, or what is of paused queues: kept, it would fill the hands. */
 static void leave_tick(struct core *core)
 {
+    bool all = core_leaving(core);
     for (size_t i = 0, n = core->n_holds; i < n; i++)
-        if (core->holds[i]->state == HOLD_LIVE)
+        if (core->holds[i]->state == HOLD_LIVE && (all || core->holds[i]->lane->paused))
             hold_leave(core, core->holds[i], tail_from(core->holds[i]));
 }
 
@@ -543,9 +569,8 @@ void holds_tick(struct core *core)
 {
     settle_tick(core);
     again_tick(core);
-    if (core_leaving(core))
-        leave_tick(core);
-    else
+    leave_tick(core);
+    if (!core_leaving(core))
         load_start(core);
 }
 

@@ -167,24 +167,30 @@ static void look_start(struct core *core)
 
 /* ---- choosing ------------------------------------------------------------------------------- */
 
-/* The slower of the recent mean and the age of the oldest job running; < 0: not known. */
+/* The slower of the recent mean and the age of the oldest job running; < 0: not known. Before any
+ * has ended a young age says nothing: taken for a mean, a millisecond would claim the whole
+ * backlog. */
 static double job_ms(const struct core *core, const struct lane_view *lane)
 {
-    double ms = lane->mean_ms;
+    double oldest_ms = 0;
     uint64_t now = core_now(core);
     for (size_t i = 0; i < (size_t)core->self.slots; i++) {
         const struct running *r = &core->running[i];
-        if (r->page != NULL && r->page->hold->lane == lane && (double)(now - r->started_at_ms) > ms)
-            ms = (double)(now - r->started_at_ms);
+        if (r->page != NULL && r->page->hold->lane == lane &&
+            (double)(now - r->started_at_ms) > oldest_ms)
+            oldest_ms = (double)(now - r->started_at_ms);
     }
-    return ms;
+    if (lane->mean_ms < 0)
+        return oldest_ms > WORK_AHEAD_MS ? oldest_ms : -1;
+    return oldest_ms > lane->mean_ms ? oldest_ms : lane->mean_ms;
 }
 
 static int64_t want_of(const struct core *core, const struct lane_view *lane, bool higher_waits)
 {
     int64_t slots = core->self.slots;
     int64_t free_slots = slots - (int64_t)core->n_running;
-    int64_t unstarted = holds_unstarted(core, NULL);
+    /* What is of lower priority stands behind: it must not keep a higher lane from being claimed. */
+    int64_t unstarted = holds_unstarted_before(core, lane->name.priority);
     double ms = job_ms(core, lane);
     int64_t target = slots;
     if (higher_waits || ms > WORK_AHEAD_MS)
@@ -256,9 +262,6 @@ static void ask_to_share(struct core *core)
     for (size_t i = 0; i < core->n_lanes; i++)
         if (core->lanes[i]->serves && core->lanes[i]->backlog > 0 && !core->lanes[i]->paused)
             return;
-    struct lane_view *lane = lane_view_get(core, id_lane(core->rich_id));
-    if (!lane->serves || lane->paused)
-        return;
     core->asked_at_ms = now;
     core->ask.steps[0] = (struct ds_step){
         .kind = DS_NODE_ASK,
