@@ -88,8 +88,8 @@ static void killed(struct core *core, const struct ds_step *step)
 }
 
 /* What record and entry together say the dead node still answered for in that lane. An entry with
- * fewer grants than the record accepted is not the one the record speaks of: that was taken out, and
- * a claim that came late made this one; it stands for its own grant alone. */
+ * fewer grants than the record accepted is not the one the record speaks of: that was taken out,
+ * and a claim that came late made this one; it stands for its own grant alone. */
 static size_t estate_of(const struct burial *burial, const struct lane *lane,
                         const struct lane_entry *entry, struct range *ranges)
 {
@@ -431,7 +431,7 @@ static void peers_seen(struct ds_run *run, void *ctx)
         return;
     }
     call_ok(call);
-    /* A reading that was long under way says nothing of now: it may be this node that stood still. */
+    /* A reading that was long under way says nothing of now: this node may have stood still. */
     if (own_gap(core) || core_now(core) - core->peers_sent_ms > (uint64_t)core->self.lease_ms / 4)
         watches_restart(core);
     const struct ds_nodes_read *read = &run->steps[0].nodes_read;

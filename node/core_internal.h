@@ -153,6 +153,7 @@ struct pen {
     uint64_t lane_works; /* how many works so far could change a lane */
     struct range ranges[LIMIT_RETURN_RANGES]; /* RETURN: repeated to the letter */
     size_t n_ranges;
+    bool return_unsure; /* one try of it may yet be taken: no other may have its number */
     uint64_t sent_at_ms;
     uint64_t return_wait_until_ms; /* the pool was full */
     struct arena mem;              /* own part for the write under way */
@@ -300,8 +301,8 @@ uint64_t call_due_ms(const struct call *call); /* when a retry is due; UINT64_MA
 void ledger_tick(struct core *core);
 uint64_t ledger_due_ms(const struct core *core); /* absolute; UINT64_MAX: nothing */
 void ledger_beat_by(struct core *core, uint64_t at_ms); /* a heartbeat not later than that */
-/* For a look: a mark of the own dealings with lanes, UINT64_MAX while one is under way; and what the
- * own entry says while there were none. */
+/* For a look: a mark of the own dealings with lanes, UINT64_MAX while one is under way; and what
+ * the own entry says while there were none. */
 uint64_t ledger_lane_works(const struct core *core);
 void ledger_entry_seen(struct core *core, struct lane_view *lane, const struct lane_entry *entry);
 void ledger_release(struct core *core);

@@ -228,6 +228,7 @@ static void pen_idle(struct core *core)
 static void pen_break(struct core *core, int rc)
 {
     core->pen.broken = true;
+    core->pen.return_unsure = core->pen.return_unsure || rc == ERR_UNKNOWN_OUTCOME;
     /* A guard that was not met is looked into at once; trouble is given a moment. */
     if (rc == ERR_CONFLICT || rc == ERR_NOT_FOUND)
         call_ok(&core->pen.call);
@@ -353,7 +354,7 @@ static void return_reply(struct core *core)
     write_reply(core, &write->node_write);
     if (rc == 0)
         return_taken(core);
-    else if (rc == ERR_LIMIT)
+    else if (rc == ERR_LIMIT && !core->pen.return_unsure)
         return_refused(core);
     else
         pen_break(core, rc);
@@ -655,6 +656,7 @@ static bool return_start(struct core *core)
     struct pen *pen = &core->pen;
     pen->lane = NULL;
     pen->n_ranges = 0;
+    pen->return_unsure = false;
     if (core_now(core) < pen->return_wait_until_ms)
         return false;
     for (size_t i = 0; i < core->n_holds && pen->n_ranges < LIMIT_RETURN_RANGES; i++) {

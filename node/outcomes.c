@@ -179,8 +179,8 @@ void outcomes_tick(struct core *core)
     struct batch *batch = core->filling;
     struct batch *next = batch_free(core);
     /* With nothing out when there is no more to gather; a second flight only when worth one. */
-    bool worth = (out == 0 && core_now(core) >= gathered_at_ms(core)) || batch->jobs >= BATCH_JOBS ||
-                 batch->n >= BATCH_ENTRIES / 2;
+    bool gathered = out == 0 && core_now(core) >= gathered_at_ms(core);
+    bool worth = gathered || batch->jobs >= BATCH_JOBS || batch->n >= BATCH_ENTRIES / 2;
     if (batch->n == 0 || next == NULL || !worth)
         return;
     core->filling = next;

@@ -308,7 +308,11 @@ void core_job_ended(struct core *core, const struct job_end *end)
     size_t index = r->index;
     *r = (struct running){0};
     core->n_running--;
-    outcome_add(core, page, index, outcome);
+    /* A buried node's interruptions are its buriers' to tell: the job may run elsewhere by now. */
+    if (core->fenced && outcome.kind == OUTCOME_INTERRUPTED)
+        task_set(page, index, 1, TASK_CHECK);
+    else
+        outcome_add(core, page, index, outcome);
 }
 
 void task_cancelled(struct core *core, struct page *page, size_t index)

@@ -2,8 +2,8 @@
  * store.
  * Method: whole clusters under virtual time, many seeds; I1, I2, I4, I5 and I9 are checked on the
  * records after every step that writes, I3 once all is quiet, I7 as long as nobody died. A failure
- * prints how to run it again, with every step told on stderr; STINT_FIRST_SEED and STINT_SEEDS choose
- * other seeds for the first test. */
+ * prints how to run it again, with every step told on stderr; STINT_FIRST_SEED and STINT_SEEDS
+ * choose other seeds for the first test. */
 #include <check.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -198,7 +198,30 @@ START_TEST(a_common_stall_buries_nobody)
 }
 END_TEST
 
-/* ---- records alone ------------------------------------------------------------------------------ */
+START_TEST(a_node_buried_before_it_was_there_starts_anew)
+{
+    struct seeds seeds = seeds_of("added", 0, 20);
+    for (uint64_t seed = seeds.from; seed < seeds.to; seed++) {
+        struct cluster_plan plan = quiet_plan(seed);
+        struct cluster *cluster = cluster_new(&plan, seeds.trace);
+        cluster_start(cluster, 0);
+        bool ok = cluster_until(cluster, 3500);
+        cluster_torture(cluster, &(struct cluster_torture){
+                                     .fault = WEATHER_REPLY_LOST, .nth = 1, .count = 1});
+        cluster_start(cluster, 1);
+        uint64_t added = cluster_tally(cluster)->applied[DS_NODE_ADD];
+        while (ok && cluster_tally(cluster)->applied[DS_NODE_ADD] == added)
+            ok = cluster_step(cluster);
+        cluster_freeze(cluster, 1, 4 * LEASE_MS);
+        ok = ok && cluster_until(cluster, 40000) && cluster_finish(cluster);
+        assert_kept(ok, cluster, &seeds, seed);
+        ck_assert_uint_eq(cluster_tally(cluster)->fenced, 1);
+        cluster_free(cluster);
+    }
+}
+END_TEST
+
+/* ---- records alone ---------------------------------------------------------------- */
 
 /* I6 needs of the ledger that an exclusive lane's ids are in one node's hands, lowest first. */
 START_TEST(I6_an_exclusive_lane_is_in_one_hand_at_a_time)
@@ -254,6 +277,7 @@ int main(void)
     test_add(suite, "stop", I7_a_graceful_stop_runs_nothing_twice);
     test_add(suite, "outage", an_outage_of_the_store_buries_nobody);
     test_add(suite, "stall", a_common_stall_buries_nobody);
+    test_add(suite, "added", a_node_buried_before_it_was_there_starts_anew);
     test_add(suite, "exclusive", I6_an_exclusive_lane_is_in_one_hand_at_a_time);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);

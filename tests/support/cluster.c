@@ -1,8 +1,9 @@
 /* Nodes of the cluster: their environment, their life and death, and the order of events.
  *
- * Time stands still within an event and jumps from one to the next; of several due at once the first
- * in the order of the tables goes first, so a seed gives one history. A crash throws a core away as
- * a kill -9 would: nothing of it reaches the store any more (but what is late). One thread. */
+ * Time stands still within an event and jumps from one to the next; of several due at once the one
+ * that stands first in the tables goes first, so a seed gives one history. A crash throws a core
+ * away as a kill -9 would: nothing of it reaches the store any more (but what is late).
+ * One thread. */
 #include "tests/support/cluster.h"
 
 #include <assert.h>
@@ -13,7 +14,7 @@
 #include "datastore/memory.h"
 #include "tests/support/cluster_internal.h"
 
-/* ---- randomness (splitmix64, Steele et al. 2014) ----------------------------------------------- */
+/* ---- randomness (splitmix64, Steele et al. 2014) ------------------------------------ */
 
 uint64_t cluster_random(struct cluster *cluster)
 {
@@ -41,7 +42,7 @@ static uint64_t delay_ms(struct cluster *cluster)
     return 1 + cluster_below(cluster, 12);
 }
 
-/* ---- the environment of a core ------------------------------------------------------------------ */
+/* ---- the environment of a core ------------------------------------------------------ */
 
 static struct member *member_of(struct env *env)
 {
@@ -173,7 +174,7 @@ static const struct env_class env_class = {
     .peer_watch = env_peer_watch,
 };
 
-/* ---- life and death ------------------------------------------------------------------------------ */
+/* ---- life and death ---------------------------------------------------------------- */
 
 static void core_tick_now(struct member *member)
 {
@@ -324,7 +325,7 @@ static void member_over(struct cluster *cluster, struct member *member)
         member->restart_ms = cluster->now_ms + 1 + cluster_below(cluster, 3000);
 }
 
-/* ---- events -------------------------------------------------------------------------------------- */
+/* ---- events ---------------------------------------------------------------- */
 
 static void flight_fire(struct cluster *cluster, struct member *member, size_t i)
 {
@@ -379,7 +380,7 @@ static struct next member_next(const struct cluster *cluster, const struct membe
     struct next next = {.due_ms = NEVER};
     bool frozen = member->thaw_ms != NEVER;
     for (size_t i = 0; i < member->n_flights; i++) {
-        /* Frozen: what the store was given goes on; no reply is taken, and no step sent after it. */
+        /* Frozen: what the store was given goes on; no reply is taken, no step sent after it. */
         const struct flight *flight = &member->flights[i];
         if (!frozen || flight->next == 0)
             sooner(&next, flight->due_ms, EVENT_FLIGHT, i);
@@ -473,7 +474,7 @@ bool cluster_until(struct cluster *cluster, uint64_t ms)
     return cluster_broken(cluster)[0] == '\0';
 }
 
-/* ---- making and freeing -------------------------------------------------------------------------- */
+/* ---- making and freeing ---------------------------------------------------------------- */
 
 struct cluster *cluster_new(const struct cluster_plan *plan, FILE *trace)
 {

@@ -40,8 +40,8 @@ struct cluster_plan {
     unsigned hole_permille; /* of the submitters' turns: they die or sleep before the insert */
 };
 
-/* Faults steps by their number instead of by chance: those of nodes that `fault` can hit (an unknown
- * outcome needs a step that writes), the nth and the `count - 1` after it. */
+/* Faults steps by their number instead of by chance: of the nodes' steps that `fault` can hit (an
+ * unknown outcome needs one that writes) the nth and the `count - 1` after it. */
 struct cluster_torture {
     enum weather fault;
     uint64_t nth, count;

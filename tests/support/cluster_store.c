@@ -21,7 +21,7 @@ static void tell(struct cluster *cluster, const char *who, const char *what,
     trace_step(cluster->trace, step);
 }
 
-/* ---- applying ---------------------------------------------------------------------------------- */
+/* ---- applying ---------------------------------------------------------------- */
 
 static void count_applied(struct cluster *cluster, const struct ds_step *step)
 {
@@ -62,7 +62,7 @@ int store_plain(struct cluster *cluster, struct ds_step *step)
     return rc;
 }
 
-/* ---- late steps -------------------------------------------------------------------------------- */
+/* ---- late steps ---------------------------------------------------------------- */
 
 static void outcomes_copy(struct ds_finish *finish, struct arena *mem)
 {
@@ -178,7 +178,7 @@ void late_release(struct cluster *cluster)
     cluster->n_late = 0;
 }
 
-/* ---- trouble ----------------------------------------------------------------------------------- */
+/* ---- trouble ---------------------------------------------------------------- */
 
 static bool can_hit(enum weather weather, const struct ds_step *step)
 {
@@ -266,6 +266,20 @@ static bool store_weather(struct cluster *cluster, struct ds_run *run, size_t i,
     return rc == 0 || run->steps[i].independent;
 }
 
+/* What a buried node was running may run elsewhere by now: it must not move that on. */
+static void finish_check(struct cluster *cluster, const struct member *member,
+                         const struct ds_finish *finish)
+{
+    for (size_t i = 0; i < finish->n; i++) {
+        const struct outcome *outcome = &finish->outcomes[i];
+        if (outcome->kind == OUTCOME_INTERRUPTED && outcome->ret_accepted > 0 &&
+            outcome->node == member->identity.id &&
+            ledger_check_is_dead(cluster->check, outcome->node))
+            ledger_check_break(cluster->check, "buried %s interrupted job %" PRId64,
+                               member->identity.name, id_seq(outcome->id));
+    }
+}
+
 bool store_step(struct cluster *cluster, struct member *member, struct ds_run *run, size_t i)
 {
     enum weather weather = weather_pick(cluster, member, run, i);
@@ -275,6 +289,8 @@ bool store_step(struct cluster *cluster, struct member *member, struct ds_run *r
     for (size_t k = i + 1; k < run->n_steps; k++)
         run->steps[k].rc = ERR_SKIPPED;
     bool on = store_weather(cluster, run, i, weather);
+    if (member != NULL && run->steps[i].kind == DS_FINISH && run->steps[i].rc == 0)
+        finish_check(cluster, member, &run->steps[i].finish);
     tell(cluster, member != NULL ? member->identity.name : "submit", texts[weather],
          &run->steps[i]);
     if (weather == WEATHER_CRASH)

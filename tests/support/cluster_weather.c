@@ -1,4 +1,5 @@
-/* What goes on around the nodes: submitters, people, trouble; and the end, when all must come right.
+/* What goes on around the nodes: submitters, people, trouble; and the end, when all must come
+ * right.
  *
  * A submitter reserves and inserts in two steps, and may die or sleep in between: a hole. What it
  * was told is there counts as accepted, and must come to an outcome (I3, I9). One thread. */
@@ -36,7 +37,7 @@ struct cluster_plan cluster_plan_of(uint64_t seed)
     return plan;
 }
 
-/* ---- jobs ---------------------------------------------------------------------------------------- */
+/* ---- jobs ---------------------------------------------------------------- */
 
 static int32_t attempts_of(int64_t token)
 {
@@ -57,7 +58,7 @@ struct fate fate_of(const struct cluster *cluster, const struct job *job)
     return fate;
 }
 
-/* ---- submitters ---------------------------------------------------------------------------------- */
+/* ---- submitters ---------------------------------------------------------------- */
 
 static void batch_begin(struct cluster *cluster, struct submitter *s)
 {
@@ -144,7 +145,7 @@ static void submitter_fire(struct cluster *cluster, struct submitter *s)
     }
 }
 
-/* ---- people -------------------------------------------------------------------------------------- */
+/* ---- people ---------------------------------------------------------------- */
 
 static void ask(struct cluster *cluster, const struct member *member, struct ds_node_ask ask)
 {
@@ -265,7 +266,7 @@ static void tend_fire(struct cluster *cluster)
         cluster_start(cluster, 0);
 }
 
-/* ---- the whole ----------------------------------------------------------------------------------- */
+/* ---- the whole ---------------------------------------------------------------- */
 
 void weather_init(struct cluster *cluster)
 {

@@ -2,9 +2,9 @@
  *
  * Where an id is (I1) is counted as the model checkers beside DESIGN count it: at or above head; in
  * the pool; in a range of a node's record whose return the lane has not taken, or in a last grant
- * which that record does not know yet, as long as the lane has the node's entry. An entry with fewer
- * grants than the record accepted is another, made by a late claim: it has its last grant only. One
- * thread. */
+ * which that record does not know yet, as long as the lane has the node's entry. An entry with
+ * fewer grants than the record accepted is another, made by a late claim: it has its last grant
+ * only. One thread. */
 #include "tests/support/ledger_check.h"
 
 #include <assert.h>
@@ -84,7 +84,7 @@ const struct ledger_row *ledger_check_row(const struct ledger_check *check, int6
     return seq < lane->n ? &lane->rows[seq] : NULL;
 }
 
-/* ---- rows: I2, I4 ----------------------------------------------------------------------------- */
+/* ---- rows: I2, I4 ---------------------------------------------------------------- */
 
 static void row_compare(struct ledger_check *check, const struct ledger_row *old,
                         const struct job *job)
@@ -157,7 +157,7 @@ static void rows_see(struct ledger_check *check, const struct lane *lane, struct
     }
 }
 
-/* ---- places: I1 ------------------------------------------------------------------------------- */
+/* ---- places: I1 ---------------------------------------------------------------- */
 
 static void place(struct ledger_check *check, const struct lane *lane, uint8_t *places,
                   struct range range)
@@ -220,7 +220,7 @@ static void lane_check(struct ledger_check *check, const struct lane *lane,
     }
 }
 
-/* ---- nodes: I5 -------------------------------------------------------------------------------- */
+/* ---- nodes: I5 ---------------------------------------------------------------- */
 
 static void node_see(struct ledger_check *check, const struct node *node)
 {
@@ -238,7 +238,15 @@ static void node_see(struct ledger_check *check, const struct node *node)
     seen->state = node->state;
 }
 
-/* ---- all of it -------------------------------------------------------------------------------- */
+bool ledger_check_is_dead(const struct ledger_check *check, int64_t node)
+{
+    for (size_t i = 0; i < check->n_nodes; i++)
+        if (check->nodes[i].id == node)
+            return check->nodes[i].state == NODE_DEAD;
+    return false;
+}
+
+/* ---- all of it ---------------------------------------------------------------- */
 
 bool ledger_check_all(struct ledger_check *check)
 {
@@ -263,7 +271,7 @@ bool ledger_check_all(struct ledger_check *check)
     return check->broken[0] == '\0';
 }
 
-/* ---- starts ----------------------------------------------------------------------------------- */
+/* ---- starts ---------------------------------------------------------------- */
 
 static bool names_run(const struct node *node, const struct job *job)
 {

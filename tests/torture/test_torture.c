@@ -1,9 +1,9 @@
 /* Goal: whichever step of a node fails, and however, once or for a while, every job ends once and
  * nothing is left behind (I1 to I5, I9).
  * Method: one fixed scenario: submit, claim, run, shed to a second node, stop the first gracefully,
- * crash the second, which a third one buries. The nth step of all nodes is faulted, for each n, until
- * n is past the last. Each test tells how often its fault hit between which two steps; a place where
- * it never did fails the test. */
+ * crash the second, which a third one buries. The nth step of all nodes is faulted, for each n,
+ * until n is past the last. Each test tells how often its fault hit between which two steps; a
+ * place where it never did fails the test. */
 #include <check.h>
 #include <inttypes.h>
 
