@@ -219,7 +219,8 @@ static void member_clear(struct member *member)
 {
     core_free(member->core);
     member->core = NULL;
-    member->doomed = member->dying = false;
+    member->doomed = member->told_dead = false;
+    member->hushed = 0;
     member->tick_ms = member->thaw_ms = NEVER;
     member->n_jobs = member->n_gone = 0;
 }
@@ -290,7 +291,6 @@ void cluster_crash(struct cluster *cluster, size_t node)
         if (flight->next < flight->run->n_steps && cluster_chance(cluster, 300))
             store_step(cluster, member, flight->run, flight->next);
     }
-    member->dying = true;
     flights_drop(member);
     member_clear(member);
     tell_neighbours(cluster, member);
@@ -327,6 +327,15 @@ static void member_over(struct cluster *cluster, struct member *member)
 
 /* ---- events ---------------------------------------------------------------- */
 
+/* Is this the reply of a node that reads its own record back, and finds itself buried? */
+static bool tells_dead(const struct member *member, const struct ds_run *run)
+{
+    const struct ds_step *step = &run->steps[0];
+    return step->kind == DS_NODES_READ && step->rc == 0 &&
+           step->nodes_read.node == member->identity.id &&
+           step->nodes_read.ret_nodes[0].state == NODE_DEAD;
+}
+
 static void flight_fire(struct cluster *cluster, struct member *member, size_t i)
 {
     struct flight *flight = &member->flights[i];
@@ -338,6 +347,7 @@ static void flight_fire(struct cluster *cluster, struct member *member, size_t i
         return;
     }
     flight_remove(member, i);
+    member->told_dead = member->told_dead || tells_dead(member, run);
     run->done(run, run->ctx);
     core_tick_now(member);
 }
@@ -357,6 +367,8 @@ static void job_fire(struct cluster *cluster, struct member *member, size_t i)
         .lost = cluster->plan.bad_jobs && !cluster->quiet && cluster_chance(cluster, 20),
         .ending = {.exit_code = job.ok ? 0 : 1},
     };
+    if (member->told_dead && !job.ok)
+        member->hushed = job.id;
     core_job_ended(member->core, &end);
     core_tick_now(member);
 }

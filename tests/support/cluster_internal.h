@@ -44,9 +44,10 @@ struct member {
     struct cluster *cluster;
     struct core *core; /* NULL: not running */
     struct node identity;
-    uint64_t boot_ms;                      /* its clock is ours plus this */
-    bool doomed;                           /* it dies as soon as the present event is over */
-    bool dying;                            /* its core is being thrown away */
+    uint64_t boot_ms; /* its clock is ours plus this */
+    bool doomed;      /* it dies as soon as the present event is over */
+    bool told_dead;   /* a reply told it that it is buried */
+    int64_t hushed;   /* last job that ended badly after that: its outcome is none */
     uint64_t tick_ms, thaw_ms, restart_ms; /* NEVER: not */
     struct flight flights[FLIGHTS_MAX];
     size_t n_flights;

@@ -266,15 +266,14 @@ static bool store_weather(struct cluster *cluster, struct ds_run *run, size_t i,
     return rc == 0 || run->steps[i].independent;
 }
 
-/* What a buried node was running may run elsewhere by now: it must not move that on. */
+/* What a node ran that knows it is buried may run elsewhere by now: it must not move that on. */
 static void finish_check(struct cluster *cluster, const struct member *member,
                          const struct ds_finish *finish)
 {
     for (size_t i = 0; i < finish->n; i++) {
         const struct outcome *outcome = &finish->outcomes[i];
         if (outcome->kind == OUTCOME_INTERRUPTED && outcome->ret_accepted > 0 &&
-            outcome->node == member->identity.id &&
-            ledger_check_is_dead(cluster->check, outcome->node))
+            outcome->node == member->identity.id && outcome->id == member->hushed)
             ledger_check_break(cluster->check, "buried %s interrupted job %" PRId64,
                                member->identity.name, id_seq(outcome->id));
     }

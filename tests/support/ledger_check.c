@@ -238,14 +238,6 @@ static void node_see(struct ledger_check *check, const struct node *node)
     seen->state = node->state;
 }
 
-bool ledger_check_is_dead(const struct ledger_check *check, int64_t node)
-{
-    for (size_t i = 0; i < check->n_nodes; i++)
-        if (check->nodes[i].id == node)
-            return check->nodes[i].state == NODE_DEAD;
-    return false;
-}
-
 /* ---- all of it ---------------------------------------------------------------- */
 
 bool ledger_check_all(struct ledger_check *check)

@@ -33,8 +33,6 @@ bool ledger_check_start(struct ledger_check *check, int64_t node, const struct j
 bool ledger_check_drained(const struct ledger_check *check);
 bool ledger_check_no_entries(const struct ledger_check *check);
 
-bool ledger_check_is_dead(const struct ledger_check *check, int64_t node);
-
 /* NULL for an id never reserved. */
 const struct ledger_row *ledger_check_row(const struct ledger_check *check, int64_t id);
 
