@@ -10,9 +10,9 @@ start_node one --slots 1
 seq 1 5 >"$WORK/lines"
 submit --each "$WORK/lines" -- sh -c "$script" {} >/dev/null
 wait_until 20 lines_at_least "$RUNS" 1
-expect_status 0 stint node pause one
+expect_status 0 stint node pause one --wait
 touch "$GO"
-wait_until 20 node_state_is one paused
+node_state_is one paused || fail "one is $(node_state one)"
 given_back()
 {
     stint node list --json | grep -q '"ranges": *\[\]'
