@@ -189,7 +189,7 @@ static int64_t want_of(const struct core *core, const struct lane_view *lane, bo
 {
     int64_t slots = core->self.slots;
     int64_t free_slots = slots - (int64_t)core->n_running;
-    /* What is of lower priority stands behind: it must not keep a higher lane from being claimed. */
+    /* What is of lower priority stands behind: it must not bar a higher lane from being claimed. */
     int64_t unstarted = holds_unstarted_before(core, lane->name.priority);
     double ms = job_ms(core, lane);
     int64_t target = slots;

@@ -216,7 +216,8 @@ static struct hold *hold_next(const struct core *core)
     for (size_t i = 0; i < core->n_holds; i++) {
         struct hold *hold = core->holds[i];
         if (hold->state == HOLD_LIVE && hold->accepted && !hold->barred && hold->ready > 0 &&
-            !hold->lane->paused && (best == NULL || hold->lane->name.priority < best->lane->name.priority))
+            !hold->lane->paused &&
+            (best == NULL || hold->lane->name.priority < best->lane->name.priority))
             best = hold;
     }
     return best;

@@ -1,6 +1,6 @@
 /* Goal: a job that could not be started because the machine had no process to spare is told apart
  * from one that can never be started, and runs when there is one again.
- * Method: a user of the test's own with a limit on processes, all of them taken; then one let go. */
+ * Method: a user of the test's own with a limit on processes, all taken; then one let go. */
 #define _GNU_SOURCE
 #include "tests/support/jobs.h"
 
