@@ -5,14 +5,17 @@
  * Every sample submits one exec job that writes its start time into a FIFO, after a random pause
  * long enough for the node to be idle again. The submitter has the store open and calls it (or,
  * with --cli, runs `stint submit` each time, whose own start then counts too). Between samples it
- * appends 4 KiB to a file in DIR and calls fdatasync: what one commit costs at least.
+ * appends 4 KiB to a file in DIR and calls fdatasync, what one commit costs at least, and starts the
+ * same program itself, what its start costs without a queue.
  *
  * Prints one JSON line; times in microseconds. A job that has not started within 10 s ends it with
  * status 1. One thread. */
+#define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <poll.h>
+#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -126,6 +129,20 @@ static int64_t sample_sync(struct latency *latency)
     return now_us(CLOCK_MONOTONIC) - began;
 }
 
+/* The same program started by nobody but us: what its own start takes, without a queue. */
+static int64_t sample_spawn(struct latency *latency)
+{
+    char *argv[] = {(char *)latency->stamp, latency->fifo_path, NULL};
+    int64_t began = now_us(CLOCK_REALTIME), stamp;
+    pid_t pid;
+    int status;
+    if (posix_spawn(&pid, latency->stamp, NULL, NULL, argv, environ) != 0 ||
+        read(latency->fifo, &stamp, sizeof(stamp)) != sizeof(stamp) ||
+        waitpid(pid, &status, 0) != pid)
+        die(latency->stamp, "cannot be started");
+    return stamp - began;
+}
+
 static void prepare(struct latency *latency)
 {
     struct error err;
@@ -157,21 +174,25 @@ static void measure(struct latency *latency)
 {
     size_t n = (size_t)latency->samples;
     int64_t *start_us = calloc(n, sizeof(*start_us)), *sync_us = calloc(n, sizeof(*sync_us));
-    if (start_us == NULL || sync_us == NULL)
+    int64_t *spawn_us = calloc(n, sizeof(*spawn_us));
+    if (start_us == NULL || sync_us == NULL || spawn_us == NULL)
         die("calloc", strerror(errno));
     for (size_t i = 0; i < n; i++) {
         sync_us[i] = sample_sync(latency);
+        spawn_us[i] = sample_spawn(latency);
         poll(NULL, 0, PAUSE_MS_MIN + (int)(random_number() % (PAUSE_MS_MAX - PAUSE_MS_MIN)));
         start_us[i] = sample(latency);
     }
     qsort(start_us, n, sizeof(*start_us), compare);
+    qsort(spawn_us, n, sizeof(*spawn_us), compare);
     qsort(sync_us, n, sizeof(*sync_us), compare);
     printf("{\"submitter\":\"%s\",\"samples\":%zu,\"p50_us\":%" PRId64 ",\"p90_us\":%" PRId64
            ",\"p99_us\":%" PRId64 ",\"max_us\":%" PRId64 ",\"fdatasync_p50_us\":%" PRId64
-           ",\"fdatasync_p99_us\":%" PRId64 "}\n",
+           ",\"fdatasync_p99_us\":%" PRId64 ",\"spawn_p50_us\":%" PRId64 "}\n",
            latency->cli != NULL ? "stint submit" : "open store", n, start_us[n / 2],
            start_us[n * 9 / 10], start_us[n * 99 / 100], start_us[n - 1], sync_us[n / 2],
-           sync_us[n * 99 / 100]);
+           sync_us[n * 99 / 100], spawn_us[n / 2]);
+    free(spawn_us);
     free(start_us);
     free(sync_us);
 }

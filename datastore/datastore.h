@@ -242,7 +242,7 @@ struct ds_nodes_read {
     size_t ret_n;
 };
 
-/* The rows of [range.a, range.b) by id, at most rows_max and about LIMIT_BATCH_BYTES. Holes are
+/* The rows of [range.a, range.b) by id, at most rows_max and about LIMIT_PAGE_BYTES. Holes are
  * simply not there. ret_next: first id not looked at (range.b when all were). brief: only id,
  * state, run, slot. */
 struct ds_load {

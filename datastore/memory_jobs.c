@@ -271,7 +271,7 @@ int memory_load(struct memory_call *call)
     for (size_t at = keyed_at(&lane->rows, load->range.a);
          at < lane->rows.n && lane->rows.items[at]->key < load->range.b; at++) {
         const struct job *job = &((const struct row *)lane->rows.items[at])->job;
-        if (load->ret_n == load->rows_max || bytes >= LIMIT_BATCH_BYTES) {
+        if (load->ret_n == load->rows_max || bytes >= LIMIT_PAGE_BYTES) {
             load->ret_next = job->id;
             return 0;
         }

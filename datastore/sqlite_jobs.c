@@ -490,7 +490,7 @@ int sqlite_load(struct sqlite_call *call)
     int64_t next = load->range.b;
     int rc;
     while ((rc = sql_step(call->store, stmt)) == 1) {
-        if (n == load->rows_max || bytes >= LIMIT_BATCH_BYTES) {
+        if (n == load->rows_max || bytes >= LIMIT_PAGE_BYTES) {
             next = sqlite3_column_int64(stmt, 0);
             break;
         }
@@ -568,7 +568,7 @@ static int page_fill(struct sqlite_call *call, sqlite3_stmt *stmt, struct ds_job
     while ((rc = sql_step(call->store, stmt)) == 1) {
         int64_t id = sqlite3_column_int64(stmt, 0);
         looked++;
-        if (bytes >= LIMIT_BATCH_BYTES ||
+        if (bytes >= LIMIT_PAGE_BYTES ||
             (looked % CLOCK_EVERY_ROWS == 0 &&
              clock_now_ms(CLOCK_MONOTONIC) - began_ms >= LIMIT_READ_MS)) {
             page->ret_more = true;

@@ -15,7 +15,7 @@
 
 enum {
     LOADED_JOBS_MAX = 3 * LIMIT_PAGE_JOBS, /* rows in memory that have not started, about */
-    LOADED_BYTES_MAX = 8 << 20,            /* ... and what they and those running may take */
+    LOADED_BYTES_MAX = 3 << 20,            /* ... and what they and those running may take */
     BATCH_JOBS = 16384,                    /* outcomes worth a second flight */
     GATHER_MS = 10,                        /* between flights while jobs run */
     BATCH_ENTRIES = 4096,                  /* entries of one batch */

@@ -5,6 +5,7 @@
 #include "node/node.h"
 
 #include <inttypes.h>
+#include <malloc.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -28,6 +29,7 @@ enum {
     LOOK_UNWOKEN_MS = 1000, /* ... and where it does not */
     FENCED_MAX = 10,        /* incarnations lost within FENCED_SPAN_S before it gives up */
     FENCED_SPAN_S = 60,
+    LARGE_BYTES = 512 << 10,
 };
 
 static int32_t processors(void)
@@ -206,6 +208,10 @@ int node_main(const struct node_config *config, struct error *err)
     int rc = uri != NULL ? identity_make(config, &id, err) : ERR_NO_MEMORY;
     if (rc < 0)
         goto out;
+    /* What is freed goes back to the system: a node stays small after large jobs, too. */
+    mallopt(M_ARENA_MAX, 2);
+    mallopt(M_MMAP_THRESHOLD, LARGE_BYTES);
+    mallopt(M_TRIM_THRESHOLD, LARGE_BYTES);
     signal(SIGPIPE, SIG_IGN);
     rc = reaper_start(&reaper, err);
     if (rc < 0)
