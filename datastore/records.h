@@ -37,6 +37,17 @@ struct queue {
     char changed_by[LIMIT_NAME_BYTES + 1]; /* user@host, cut to fit */
 };
 
+/* Grant and return numbers have two parts: which life of the entry, and a count within it. A claim
+ * that was to make the entry and was given up may yet be carried out, even after another made it
+ * and a burial took it out again: the node gives each such claim a life of its own, so that an
+ * entry and a record that do not speak of the same one can be told apart. */
+enum { GRANT_COUNT_BITS = 40 };
+
+static inline uint64_t grant_life(uint64_t number)
+{
+    return number >> GRANT_COUNT_BITS;
+}
+
 /* One node's line in a lane record (DESIGN §4). */
 struct lane_entry {
     int64_t node;

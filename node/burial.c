@@ -87,27 +87,28 @@ static void killed(struct core *core, const struct ds_step *step)
     burial->stage = record->n_running > 0 ? BURY_INTERRUPT : BURY_LANES;
 }
 
-/* What record and entry together say the dead node still answered for in that lane. An entry with
- * fewer grants than the record accepted is not the one the record speaks of: that was taken out,
- * and a claim that came late made this one; it stands for its own grant alone. */
+/* What record and entry together say the dead node still answered for in that lane. An entry of
+ * another life is not the one the record speaks of: that was taken out, and a claim that came late
+ * made this one; it stands for its own grant alone. */
 static size_t estate_of(const struct burial *burial, const struct lane *lane,
                         const struct lane_entry *entry, struct range *ranges)
 {
+    static const struct node nothing;
+    const struct node *d = burial->record_gone ? &nothing : &burial->record;
     size_t n = 0;
     uint64_t granted = 0;
-    if (!burial->record_gone) {
-        const struct node *d = &burial->record;
-        for (size_t i = 0; i < d->n_granted; i++)
-            if (d->granted[i].lane == lane->number)
-                granted = d->granted[i].g;
-        for (size_t i = 0; entry->g >= granted && i < d->n_ranges; i++) {
-            bool here = id_lane(d->ranges[i].range.a) == lane->number;
-            bool taken = d->ranges[i].returning != 0 && d->ranges[i].returning <= entry->r;
-            if (here && !taken)
-                ranges[n++] = d->ranges[i].range;
-        }
+    for (size_t i = 0; i < d->n_granted; i++)
+        if (d->granted[i].lane == lane->number)
+            granted = d->granted[i].g;
+    bool same_life = grant_life(entry->g) == grant_life(granted);
+    for (size_t i = 0; same_life && i < d->n_ranges; i++) {
+        bool here = id_lane(d->ranges[i].range.a) == lane->number;
+        bool taken = d->ranges[i].returning != 0 && d->ranges[i].returning <= entry->r;
+        if (here && !taken)
+            ranges[n++] = d->ranges[i].range;
     }
-    if (entry->g != granted && range_count(entry->last) > 0)
+    bool accepted = same_life && entry->g <= granted;
+    if (!accepted && range_count(entry->last) > 0)
         ranges[n++] = entry->last;
     return n;
 }

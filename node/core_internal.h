@@ -95,7 +95,7 @@ struct lane_view {
     bool paused;      /* its queue is */
     int64_t backlog;  /* as last seen */
     uint64_t g, r;    /* own last grant and return there */
-    uint64_t skipped; /* grant numbers given up: see claim_not_there */
+    uint64_t life;    /* of the entry, the newest tried; records.h */
     bool entry_there; /* the lane has an entry of ours */
     uint64_t used_at_ms;
     double mean_ms; /* recent mean duration of its jobs; < 0: not known */

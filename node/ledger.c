@@ -285,7 +285,6 @@ static struct hold *granted(struct core *core, struct lane_view *lane,
 {
     lane->g = entry->g;
     lane->r = entry->r;
-    lane->skipped = 0;
     lane->entry_there = true;
     lane->used_at_ms = core_now(core);
     core->claims++;
@@ -442,22 +441,17 @@ static const struct lane_entry *own_entry(const struct core *core, const struct 
  * known: a claim that had been given up was carried out after all. */
 void ledger_entry_seen(struct core *core, struct lane_view *lane, const struct lane_entry *entry)
 {
-    if (entry->g < lane->g) {
-        core_fence(core, "a lane knows fewer grants than it took");
-    } else if (entry->g > lane->g && core->n_holds < HOLDS_MAX) {
+    if (entry->g == lane->g)
+        return;
+    bool next = entry->g == lane->g + 1;
+    bool other_life = !lane->entry_there && grant_life(entry->g) != grant_life(lane->g);
+    if (!next && !other_life) {
+        core_fence(core, "a lane knows other grants than it took");
+    } else if (core->n_holds < HOLDS_MAX) {
         /* The record may not name it yet: nothing of it starts before a write that does. */
         granted(core, lane, entry)->accepted = false;
         ledger_beat_by(core, 0);
     }
-}
-
-/* A claim that was to make the entry has not done so, but may yet, even after a later one made it
- * and a burial took it out again. Its numbers are given up, so that such an entry is known by them
- * (burial.c): grants by two, for a late one must not be what the next expects to find. */
-static void claim_not_there(struct lane_view *lane)
-{
-    lane->skipped += 2;
-    lane->r++;
 }
 
 static void claim_made_good(struct core *core, const struct lane_entry *entry)
@@ -468,7 +462,7 @@ static void claim_made_good(struct core *core, const struct lane_entry *entry)
         return;
     }
     if (entry == NULL)
-        claim_not_there(lane);
+        lane->g = lane->r = ++lane->life << GRANT_COUNT_BITS; /* given up: another life */
     else
         ledger_entry_seen(core, lane, entry);
     pen_idle(core);
@@ -622,7 +616,7 @@ static void claim_start(struct core *core, struct lane_view *lane, int64_t want)
     step_add(pen, DS_CLAIM)->claim = (struct ds_claim){
         .lane = lane->number,
         .node = core->self.id,
-        .g = lane->g + lane->skipped,
+        .g = lane->g,
         .r = lane->r,
         .make_entry = !lane->entry_there,
         .want = want,

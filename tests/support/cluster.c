@@ -65,7 +65,7 @@ static int64_t env_utc_ms(struct env *env)
     return (int64_t)(member->cluster->now_ms + 1700000000000U + member->boot_ms % 5000);
 }
 
-static int64_t store_utc_ms(void *ctx)
+int64_t store_utc_ms(void *ctx)
 {
     return (int64_t)((struct cluster *)ctx)->now_ms + 1700000000000;
 }
@@ -141,7 +141,7 @@ static void env_end(struct env *env, int64_t id, int32_t run, uint64_t grace_ms)
     }
 }
 
-static struct member *member_find(struct cluster *cluster, int64_t id)
+struct member *member_find(struct cluster *cluster, int64_t id)
 {
     for (size_t i = 0; i < cluster->plan.nodes; i++)
         if (cluster->members[i].core != NULL && cluster->members[i].identity.id == id)
@@ -288,8 +288,8 @@ void cluster_crash(struct cluster *cluster, size_t node)
     /* What it was just asking for may reach the store yet. */
     for (size_t i = 0; i < member->n_flights; i++) {
         struct flight *flight = &member->flights[i];
-        if (flight->next < flight->run->n_steps && cluster_chance(cluster, 300))
-            store_step(cluster, member, flight->run, flight->next);
+        if (flight->next < flight->run->n_steps && cluster_chance(cluster, 600))
+            late_add(cluster, member, flight->run, flight->next);
     }
     flights_drop(member);
     member_clear(member);
@@ -528,6 +528,15 @@ void cluster_free(struct cluster *cluster)
 void cluster_torture(struct cluster *cluster, const struct cluster_torture *torture)
 {
     cluster->torture = *torture;
+}
+
+bool cluster_awaits(const struct cluster *cluster, size_t node, enum ds_kind kind)
+{
+    const struct member *member = &cluster->members[node];
+    for (size_t i = 0; i < member->n_flights; i++)
+        if (member->flights[i].run->steps[0].kind == kind)
+            return true;
+    return false;
 }
 
 const char *cluster_broken(const struct cluster *cluster)

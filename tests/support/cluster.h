@@ -32,6 +32,7 @@ struct cluster_plan {
     uint64_t stop_timeout_ms;
     uint64_t quiet_ms; /* from then on nothing bad happens any more */
     bool names_fixed;
+    bool idle;      /* submitters rest for a minute and more: entries are dropped */
     bool one_burst; /* one lane, exec jobs, submitted at once */
     bool bad_jobs;  /* some hang, some kill their node */
     bool chaos;     /* nodes are stopped, started, paused; jobs cancelled */
@@ -75,6 +76,9 @@ void cluster_stop(struct cluster *cluster, size_t node, bool at_once);
 void cluster_crash(struct cluster *cluster, size_t node);
 void cluster_freeze(struct cluster *cluster, size_t node, uint64_t ms);
 void cluster_outage(struct cluster *cluster, uint64_t ms);
+
+/* Is a run of that node under way whose first step is of that kind? */
+bool cluster_awaits(const struct cluster *cluster, size_t node, enum ds_kind kind);
 
 /* From now on nothing bad happens. Runs until every accepted job has an outcome (I3), stops all
  * nodes, and looks whether anything is left. False: broken. */

@@ -57,8 +57,18 @@ struct member {
     size_t n_gone;
 };
 
-/* A step that reached the store after its caller had given it up; with the step it is linked to. */
+/* A step that reaches the store after its caller had given it up; with the step it is linked to. The
+ * worst moments are chosen on purpose: */
+enum ambush {
+    AMBUSH_NONE,
+    AMBUSH_READ, /* when a burier has read the lanes, and not taken anything out of them yet */
+    AMBUSH_BURY, /* when the caller's entry has been taken out */
+    AMBUSHES
+};
+
 struct late {
+    enum ambush ambush;
+    int64_t node; /* its caller; 0: not a node */
     struct ds_step steps[2];
     size_t n_steps;
     struct ds_run run;
@@ -113,6 +123,8 @@ uint64_t cluster_random(struct cluster *cluster);
 uint64_t cluster_below(struct cluster *cluster, uint64_t n); /* 0..n-1; n > 0 */
 bool cluster_chance(struct cluster *cluster, unsigned permille);
 bool member_up(const struct member *member);
+struct member *member_find(struct cluster *cluster, int64_t id); /* NULL: its process is gone */
+int64_t store_utc_ms(void *ctx);                                 /* of the cluster */
 
 /* cluster_store.c */
 /* Carries out step i of a run of that member (NULL: somebody else's). False: the run ends here. */
@@ -121,6 +133,9 @@ bool store_step(struct cluster *cluster, struct member *member, struct ds_run *r
 int store_plain(struct cluster *cluster, struct ds_step *step);
 uint64_t late_due_ms(const struct cluster *cluster);
 void late_fire(struct cluster *cluster);
+/* The step i of that run gets there later, or never. */
+void late_add(struct cluster *cluster, const struct member *member, const struct ds_run *run,
+              size_t i);
 void late_release(struct cluster *cluster);
 
 /* cluster_weather.c */

@@ -23,6 +23,30 @@ static void tell(struct cluster *cluster, const char *who, const char *what,
 
 /* ---- applying ---------------------------------------------------------------- */
 
+/* Nobody may be buried who may yet start jobs: that premise holds up the rest (DESIGN §4). */
+static void kill_check(struct cluster *cluster, const struct ds_node_kill *kill)
+{
+    int64_t silent_ms = store_utc_ms(cluster) - kill->ret_node.beat_ms;
+    if (member_find(cluster, kill->node) != NULL && silent_ms < LEASE_MS * 3 / 4)
+        ledger_check_break(cluster->check, "%s is there, silent for %" PRId64 " ms, and buried",
+                           kill->ret_node.name, silent_ms);
+}
+
+/* I2: an outcome counts for the run it is of, and no other. */
+static void runs_check(struct cluster *cluster, const struct ds_finish *finish)
+{
+    for (size_t i = 0; i < finish->n; i++) {
+        const struct outcome *outcome = &finish->outcomes[i];
+        const struct ledger_row *row = ledger_check_row(cluster->check, outcome->id);
+        if (outcome->count != 1 || outcome->ret_accepted != 1)
+            continue;
+        int32_t run = row->state == JOB_QUEUED ? row->run - 1 : row->run;
+        if (run != outcome->run)
+            ledger_check_break(cluster->check, "I2: job %" PRId64 ": run %d's outcome for run %d",
+                               id_seq(outcome->id), outcome->run, run);
+    }
+}
+
 static void count_applied(struct cluster *cluster, const struct ds_step *step)
 {
     struct cluster_tally *tally = &cluster->tally;
@@ -30,6 +54,7 @@ static void count_applied(struct cluster *cluster, const struct ds_step *step)
     /* (At beat 1 it never said a word: its record came late, it was gone by then.) */
     if (step->kind == DS_NODE_KILL && strcmp(step->node_kill.cause, "stopped") != 0 &&
         step->node_kill.beat > 1) {
+        kill_check(cluster, &step->node_kill);
         tally->buried++;
         cluster->disturbed = true;
     }
@@ -41,6 +66,20 @@ static void count_applied(struct cluster *cluster, const struct ds_step *step)
                 tally->interrupted += step->finish.outcomes[i].ret_accepted;
 }
 
+static void ambush(struct cluster *cluster, const struct ds_step *step)
+{
+    for (size_t i = 0; i < cluster->n_late; i++) {
+        struct late *late = &cluster->late[i];
+        bool read = late->ambush == AMBUSH_READ && step->kind == DS_LANES_READ;
+        bool buried = late->ambush == AMBUSH_BURY && step->kind == DS_LANE_BURY &&
+                      step->lane_bury.expect.node == late->node;
+        if (read || buried) {
+            late->ambush = AMBUSH_NONE;
+            late->due_ms = cluster->now_ms + 1 + cluster_below(cluster, 8);
+        }
+    }
+}
+
 static int apply(struct cluster *cluster, struct ds_run *run, size_t i)
 {
     struct ds_step *step = &run->steps[i];
@@ -50,6 +89,10 @@ static int apply(struct cluster *cluster, struct ds_run *run, size_t i)
         count_applied(cluster, step);
     if (ds_kind_writes(step->kind))
         ledger_check_all(cluster->check);
+    if (step->rc == 0 && step->kind == DS_FINISH)
+        runs_check(cluster, &step->finish);
+    if (step->rc == 0 && (step->kind == DS_LANE_BURY || run->n_steps == 1))
+        ambush(cluster, step);
     return step->rc;
 }
 
@@ -135,12 +178,18 @@ static void step_keep(struct ds_step *step, struct arena *mem)
     }
 }
 
-static void late_add(struct cluster *cluster, const struct ds_run *run, size_t i)
+void late_add(struct cluster *cluster, const struct member *member, const struct ds_run *run,
+              size_t i)
 {
-    if (cluster->n_late == LATE_MAX)
+    if (cluster->n_late == LATE_MAX || !ds_kind_writes(run->steps[i].kind))
         return;
     struct late *late = &cluster->late[cluster->n_late++];
-    *late = (struct late){.due_ms = cluster->now_ms + 1 + cluster_below(cluster, 9000)};
+    *late = (struct late){.due_ms = cluster->now_ms + 1 + cluster_below(cluster, 9000),
+                          .node = member != NULL ? member->identity.id : 0};
+    if (member != NULL)
+        late->ambush = (enum ambush)cluster_below(cluster, AMBUSHES);
+    if (late->ambush != AMBUSH_NONE)
+        late->due_ms += 20000;
     if (i > 0)
         late->steps[late->n_steps++] = run->steps[i - 1];
     late->steps[late->n_steps++] = run->steps[i];
@@ -217,6 +266,10 @@ static enum weather weather_pick(struct cluster *cluster, const struct member *m
 /* The step as it was before it was carried out, but for its code: what a lost reply leaves. */
 static bool lose(struct ds_run *run, size_t i, const struct ds_step *before, int code)
 {
+    for (size_t k = 0; before->kind == DS_FINISH && k < before->finish.n; k++) {
+        before->finish.outcomes[k].ret_accepted = UINT32_MAX;
+        before->finish.outcomes[k].ret_state = JOB_STATES;
+    }
     run->steps[i] = *before;
     run->steps[i].rc = code;
     run->err.code = code;
@@ -238,8 +291,8 @@ static void run_lost(struct cluster *cluster, struct ds_run *run, size_t from)
     free(before);
 }
 
-static bool store_weather(struct cluster *cluster, struct ds_run *run, size_t i,
-                          enum weather weather)
+static bool store_weather(struct cluster *cluster, const struct member *member, struct ds_run *run,
+                          size_t i, enum weather weather)
 {
     struct ds_step before = run->steps[i];
     cluster->tally.weather[weather]++;
@@ -252,7 +305,7 @@ static bool store_weather(struct cluster *cluster, struct ds_run *run, size_t i,
     case WEATHER_CALL_LOST:
         return lose(run, i, &before, ERR_UNKNOWN_OUTCOME);
     case WEATHER_LATE:
-        late_add(cluster, run, i);
+        late_add(cluster, member, run, i);
         return lose(run, i, &before, ERR_UNKNOWN_OUTCOME);
     case WEATHER_RUN_LOST:
         run_lost(cluster, run, i);
@@ -287,7 +340,7 @@ bool store_step(struct cluster *cluster, struct member *member, struct ds_run *r
     };
     for (size_t k = i + 1; k < run->n_steps; k++)
         run->steps[k].rc = ERR_SKIPPED;
-    bool on = store_weather(cluster, run, i, weather);
+    bool on = store_weather(cluster, member, run, i, weather);
     if (member != NULL && run->steps[i].kind == DS_FINISH && run->steps[i].rc == 0)
         finish_check(cluster, member, &run->steps[i].finish);
     tell(cluster, member != NULL ? member->identity.name : "submit", texts[weather],

@@ -9,7 +9,7 @@
 
 #include "tests/support/cluster_internal.h"
 
-enum { PATIENCE_MS = 1800 * 1000, TEND_MS = 500 };
+enum { PATIENCE_MS = 1800 * 1000, TEND_MS = 500, REST_MS = 64000 };
 
 struct cluster_plan cluster_plan_of(uint64_t seed)
 {
@@ -33,6 +33,9 @@ struct cluster_plan cluster_plan_of(uint64_t seed)
         .crash_permille = calm ? 0 : (unsigned)cluster_below(&c, 4),
         .hole_permille = holes[cluster_below(&c, 3)],
     };
+    plan.idle = cluster_below(&c, 12) == 0;
+    if (plan.idle)
+        plan.quiet_ms += 200000;
     plan.hosts = 1 + cluster_below(&c, plan.nodes);
     return plan;
 }
@@ -133,6 +136,8 @@ static void submitter_fire(struct cluster *cluster, struct submitter *s)
     if (s->n == 0) {
         batch_begin(cluster, s);
         s->due_ms += cluster->plan.one_burst ? 0 : cluster_below(cluster, 1500);
+        if (cluster->plan.idle && cluster_below(cluster, 3) == 0)
+            s->due_ms += REST_MS;
     } else if (!s->reserved) {
         ids_reserve(cluster, s);
     } else if (cluster_chance(cluster, cluster->plan.hole_permille) && !cluster->quiet) {
