@@ -60,6 +60,12 @@ static void print_screen(const struct view *view, const struct counts *counts)
     counts_print_table(counts);
     if (totals.nodes == 0)
         printf("\nNo node is running; start one with `stint node start`.\n");
+    for (size_t i = 0; i < view->n_lanes; i++) {
+        char *why = view_unserved(view, &view->lanes[i]);
+        if (why != NULL)
+            printf("\nNote: %s.\n", why);
+        free(why);
+    }
 }
 
 static int run(struct cli *cli)

@@ -275,6 +275,14 @@ static int report(struct submit *submit, int rc, const struct error *err)
     if (submit->request.bulk && submit->sender.taken > 0)
         cli_note("%" PRId64 " lines were not added: an unfinished job has their key",
                  submit->sender.taken);
+    for (size_t i = 0; view_rc == 0 && i < submit->sender.ids.n; i++) {
+        int32_t number = id_lane(submit->sender.ids.ranges[i].a);
+        bool told = i > 0 && id_lane(submit->sender.ids.ranges[i - 1].a) == number;
+        char *why = told ? NULL : view_unserved(&view, view_lane(&view, number));
+        if (why != NULL)
+            cli_note("%s", why);
+        free(why);
+    }
     if (rc == 0 && view_rc == 0 && !ferror(stdout))
         submit_acknowledged(&submit->naming);
     int status = rc < 0 ? partly(submit, &view, rc, err) : CLI_OK;

@@ -83,6 +83,51 @@ const struct lane *view_lane_named(const struct view *view, const struct lane_na
     return NULL;
 }
 
+static bool names_hold(char (*names)[LIMIT_NAME_BYTES + 1], size_t n, const char *name)
+{
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(names[i], name) == 0)
+            return true;
+    return false;
+}
+
+/* A type of the lane that this node does not serve; NULL: it serves them all. */
+static const char *type_missing(const struct node *node, const struct lane *lane)
+{
+    for (size_t i = 0; i < lane->n_types; i++)
+        if (!names_hold(node->types, node->n_types, lane->types[i]))
+            return lane->types[i];
+    return NULL;
+}
+
+char *view_unserved(const struct view *view, const struct lane *lane)
+{
+    const char *missing = NULL;
+    size_t live = 0;
+    if (lane->head == lane->tail && lane->n_pool == 0)
+        return NULL;
+    for (size_t i = 0; i < view->n_nodes; i++) {
+        const struct node *node = &view->nodes[i];
+        if (node->state == NODE_DEAD)
+            continue;
+        live++;
+        if (!names_hold(node->queues, node->n_queues, lane->name.queue))
+            continue;
+        missing = type_missing(node, lane);
+        if (missing == NULL)
+            return NULL;
+    }
+    if (live == 0)
+        return NULL;
+    if (missing != NULL)
+        return cli_format("jobs wait in queue %s at priority %d: no live node serves type %s, and a "
+                          "node takes only from where it serves every type",
+                          lane->name.queue, lane->name.priority, missing);
+    return cli_format("jobs wait in queue %s: no live node serves it; start one with "
+                      "`stint node start --queue %s`",
+                      lane->name.queue, lane->name.queue);
+}
+
 const struct node *view_node(const struct view *view, int64_t id)
 {
     for (size_t i = 0; i < view->n_nodes; i++)

@@ -31,6 +31,10 @@ const struct lane *view_lane(const struct view *view, int32_t number); /* NULL: 
 const struct lane *view_lane_named(const struct view *view, const struct lane_name *name);
 const struct node *view_node(const struct view *view, int64_t id);
 
+/* Why no live node takes what waits in that lane (a text to be freed); NULL: one does, or nothing
+ * waits, or no node runs at all. */
+char *view_unserved(const struct view *view, const struct lane *lane);
+
 /* Where a job runs now: it is named at that run, and has started. NULL: nowhere. */
 const struct view_running *view_running(const struct view *view, int64_t id, int32_t run);
 
