@@ -46,6 +46,8 @@ struct cluster_plan {
 struct cluster_torture {
     enum weather fault;
     uint64_t nth, count;
+    bool one_kind; /* only steps of `kind` count */
+    enum ds_kind kind;
 };
 
 struct cluster_tally {

@@ -57,8 +57,8 @@ struct member {
     size_t n_gone;
 };
 
-/* A step that reaches the store after its caller had given it up; with the step it is linked to. The
- * worst moments are chosen on purpose: */
+/* A step that reaches the store after its caller had given it up, with the step it is linked to.
+ * The worst moments are chosen on purpose: */
 enum ambush {
     AMBUSH_NONE,
     AMBUSH_READ, /* when a burier has read the lanes, and not taken anything out of them yet */

@@ -237,7 +237,8 @@ static bool can_hit(enum weather weather, const struct ds_step *step)
 static enum weather torture_pick(struct cluster *cluster, const struct ds_run *run, size_t i)
 {
     const struct cluster_torture *torture = &cluster->torture;
-    if (cluster->quiet || !can_hit(torture->fault, &run->steps[i]))
+    bool counts = !torture->one_kind || run->steps[i].kind == torture->kind;
+    if (cluster->quiet || !counts || !can_hit(torture->fault, &run->steps[i]))
         return WEATHER_FAIR;
     uint64_t nth = ++cluster->torture_seen;
     if (nth < torture->nth || nth >= torture->nth + torture->count)

@@ -32,7 +32,7 @@ struct ledger_check {
     struct seen_lane lanes[LANES_MAX];
     struct seen_node nodes[NODES_MAX];
     size_t n_nodes;
-    bool drained, no_entries;
+    bool drained;
     char broken[256];
 };
 
@@ -69,11 +69,6 @@ void ledger_check_break(struct ledger_check *check, const char *format, ...)
 bool ledger_check_drained(const struct ledger_check *check)
 {
     return check->drained;
-}
-
-bool ledger_check_no_entries(const struct ledger_check *check)
-{
-    return check->no_entries;
 }
 
 const struct ledger_row *ledger_check_row(const struct ledger_check *check, int64_t id)
@@ -204,7 +199,6 @@ static void lane_check(struct ledger_check *check, const struct lane *lane,
     for (size_t i = 0; i < lane->n_entries; i++) {
         const struct node *node = node_of(nodes, lane->entries[i].node);
         entry_place(check, lane, &lane->entries[i], node, places);
-        check->no_entries = false;
         check->drained = check->drained && node != NULL && node->state != NODE_DEAD;
     }
     check->drained = check->drained && lane->head == lane->tail && lane->n_pool == 0;
@@ -251,7 +245,6 @@ bool ledger_check_all(struct ledger_check *check)
     assert(rc == 0 && steps[0].lanes_read.ret_n <= LANES_MAX);
     (void)rc;
     check->drained = true;
-    check->no_entries = true;
     for (size_t i = 0; i < steps[1].nodes_read.ret_n; i++)
         node_see(check, &steps[1].nodes_read.ret_nodes[i]);
     for (size_t i = 0; i < steps[0].lanes_read.ret_n; i++) {

@@ -31,7 +31,6 @@ bool ledger_check_start(struct ledger_check *check, int64_t node, const struct j
 /* Nothing is left to do: no job queued, no id to hand out, no entry of a dead node. To be asked
  * after ledger_check_all. */
 bool ledger_check_drained(const struct ledger_check *check);
-bool ledger_check_no_entries(const struct ledger_check *check);
 
 /* NULL for an id never reserved. */
 const struct ledger_row *ledger_check_row(const struct ledger_check *check, int64_t id);

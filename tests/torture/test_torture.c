@@ -142,7 +142,7 @@ START_TEST(again)
 {
     int fault;
     uint64_t seed;
-    struct cluster_torture torture;
+    struct cluster_torture torture = {0};
     ck_assert_int_eq(sscanf(getenv("STINT_AGAIN"), "%d %" SCNu64 " %" SCNu64 " %" SCNu64, &fault,
                             &seed, &torture.nth, &torture.count),
                      4);
