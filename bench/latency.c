@@ -5,8 +5,8 @@
  * Every sample submits one exec job that writes its start time into a FIFO, after a random pause
  * long enough for the node to be idle again. The submitter has the store open and calls it (or,
  * with --cli, runs `stint submit` each time, whose own start then counts too). Between samples it
- * appends 4 KiB to a file in DIR and calls fdatasync, what one commit costs at least, and starts the
- * same program itself, what its start costs without a queue.
+ * appends 4 KiB to a file in DIR and calls fdatasync, what one commit costs at least, and starts
+ * the same program itself, what its start costs without a queue.
  *
  * Prints one JSON line; times in microseconds. A job that has not started within 10 s ends it with
  * status 1. One thread. */

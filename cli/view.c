@@ -120,8 +120,8 @@ char *view_unserved(const struct view *view, const struct lane *lane)
     if (live == 0)
         return NULL;
     if (missing != NULL)
-        return cli_format("jobs wait in queue %s at priority %d: no live node serves type %s, and a "
-                          "node takes only from where it serves every type",
+        return cli_format("jobs wait in queue %s at priority %d: no live node serves type %s, "
+                          "and a node takes only from where it serves every type",
                           lane->name.queue, lane->name.priority, missing);
     return cli_format("jobs wait in queue %s: no live node serves it; start one with "
                       "`stint node start --queue %s`",

@@ -2,11 +2,16 @@
 # Goal (I9): a bulk submit that is killed at any moment and run again adds exactly what is missing:
 # every line is there once.
 # Method: 25 rounds, each with a queue of its own: submit lines from a file, kill -9 after a random
-# pause, submit the same again, count the jobs; every line of the last rounds is run and its output
+# pause or half-way, submit the same again, count the jobs; every line of the last rounds is run and its output
 # compared with the file.
 . "$(dirname "$0")/lib.sh"
 rounds=25
-lines=$(pick 40000 8000)
+lines=$(pick 60000 30000)
+
+queue_there()
+{
+    "$program" job list --queue "$1" --limit 1 --json 2>/dev/null | grep -q .
+}
 
 cut_short=0
 for ((round = 1; round <= rounds; round++)); do
@@ -17,9 +22,13 @@ for ((round = 1; round <= rounds; round++)); do
     [ $((round % 2)) -eq 0 ] || command+=(--token "token-$round")
     "${command[@]}" >"$WORK/first" 2>&1 </dev/null &
     submitter=$!
-    # A submit takes a few hundred ms: early, middle and late moments are all met.
+    # A random moment; each third round, as soon as the first commit is seen: then it is half-way.
     pause_ms=$((RANDOM % 200))
-    sleep "0.$(printf '%03d' $pause_ms)"
+    if [ $((round % 3)) -eq 0 ]; then
+        wait_until 20 queue_there "r$round"
+    else
+        sleep "0.$(printf '%03d' $pause_ms)"
+    fi
     kill -KILL $submitter 2>/dev/null
     { wait $submitter; } 2>/dev/null
     before=$(count_jobs --queue "r$round")
