@@ -119,11 +119,8 @@ static int env_start(struct env *env, const struct job *job, const struct lane_n
         .run = job->run,
         .end_ms = cluster->now_ms + fate.ms,
         .ok = job->run - job->interruptions > fate.fails,
-        .killer = fate.killer,
+        .token = fate.killer ? job->token : 0,
     };
-    if (fate.killer && ++cluster->kills[job->token] > MAX_INTERRUPTIONS_DEFAULT + 2)
-        ledger_check_break(cluster->check, "job %" PRId64 " killed %d nodes", id_seq(job->id),
-                           cluster->kills[job->token]);
     return 0;
 }
 
@@ -137,7 +134,7 @@ static void env_end(struct env *env, int64_t id, int32_t run, uint64_t grace_ms)
             continue;
         job->end_ms = end_ms;
         job->ok = false;
-        job->killer = false;
+        job->token = 0;
     }
 }
 
@@ -352,11 +349,20 @@ static void flight_fire(struct cluster *cluster, struct member *member, size_t i
     core_tick_now(member);
 }
 
+/* The first time it was in no heartbeat yet; from then on each counts as an interruption. */
+static void node_killed_by(struct cluster *cluster, const struct executing *job)
+{
+    if (++cluster->kills[job->token] > MAX_INTERRUPTIONS_DEFAULT + 2)
+        ledger_check_break(cluster->check, "job %" PRId64 " killed %d nodes", id_seq(job->id),
+                           cluster->kills[job->token]);
+}
+
 static void job_fire(struct cluster *cluster, struct member *member, size_t i)
 {
     struct executing job = member->jobs[i];
     member->jobs[i] = member->jobs[--member->n_jobs];
-    if (job.killer) {
+    if (job.token != 0) {
+        node_killed_by(cluster, &job);
         member->doomed = true;
         return;
     }

@@ -35,7 +35,8 @@ struct executing {
     int64_t id;
     int32_t run;
     uint64_t end_ms;
-    bool ok, lost, killer;
+    bool ok;
+    int64_t token; /* of one that kills its node; else 0 */
 };
 
 /* A place for a node; its incarnations come one after another. */
