@@ -104,8 +104,7 @@ void job_print_json(const struct view *view, const struct job *job)
     json_number(&json, "priority", lane != NULL ? lane->name.priority : PRIORITY_DEFAULT);
     json_number(&json, "run", job->run);
     json_number(&json, "attempt", job->run - job->interruptions);
-    json_number(&json, "max_attempts",
-                spec != NULL && spec->max_attempts > 0 ? spec->max_attempts : 1);
+    json_number(&json, "max_attempts", job_max_attempts(job));
     json_number(&json, "interruptions", job->interruptions);
     json_text(&json, "node", job_node(view, job, node));
     json_time(&json, "created", job->created_ms);
@@ -253,8 +252,7 @@ void job_print_full(const struct view *view, const struct job *job)
     line("type", "%s", job->type);
     line(job->argv.len > 0 ? "command" : "payload", "%s", work);
     line("attempt", "%d of %d (run %d, %d interruptions)", job->run - job->interruptions,
-         job->spec != NULL && job->spec->max_attempts > 0 ? job->spec->max_attempts : 1, job->run,
-         job->interruptions);
+         job_max_attempts(job), job->run, job->interruptions);
     if (job->batch != NULL)
         line("batch", "%s", job->batch);
     if (job->spec != NULL)

@@ -158,8 +158,7 @@ static void complain(struct store_check *check, const struct view *view, const s
 
 static void job_check(struct store_check *check, const struct view *view, const struct job *job)
 {
-    int32_t attempts =
-        job->spec != NULL && job->spec->max_attempts > 0 ? job->spec->max_attempts : 1;
+    int32_t attempts = job_max_attempts(job);
     if ((unsigned)job->state >= JOB_STATES)
         complain(check, view, job, "a state that is none");
     if (job->state == JOB_VOID || job->state == JOB_SLOT)

@@ -24,6 +24,24 @@ bool ds_kind_writes(enum ds_kind kind)
     return kinds[kind].writes;
 }
 
+bool ds_kind_rings(enum ds_kind kind)
+{
+    switch (kind) {
+    case DS_QUEUE_SET:
+    case DS_LANE_OPEN:
+    case DS_INSERT:
+    case DS_RETURN:
+    case DS_LANE_BURY:
+    case DS_NODE_ASK:
+    case DS_NODE_KILL:
+    case DS_FINISH:
+    case DS_CANCEL:
+        return true;
+    default:
+        return false;
+    }
+}
+
 bool ds_run_writes(const struct ds_run *run)
 {
     for (size_t i = 0; i < run->n_steps; i++)

@@ -422,6 +422,11 @@ int datastore_step(struct datastore *ds, struct ds_step *step, struct arena *mem
 
 const char *ds_kind_name(enum ds_kind kind);
 bool ds_kind_writes(enum ds_kind kind);
+
+/* Steps after which somebody may have something to do. The rest is housekeeping; heartbeats among
+ * it, or idle nodes would keep each other awake. */
+bool ds_kind_rings(enum ds_kind kind);
+
 bool ds_run_writes(const struct ds_run *run);
 
 /* What a run's outcome is when looked at as a whole: the code datastore_run returns. */

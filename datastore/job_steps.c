@@ -61,17 +61,6 @@ static const struct job_ending *ending_after(const struct job *job, const struct
     return ending;
 }
 
-static int32_t interruptions_max(const struct job *job)
-{
-    return job->spec != NULL && job->spec->max_interruptions > 0 ? job->spec->max_interruptions
-                                                                 : MAX_INTERRUPTIONS_DEFAULT;
-}
-
-static int32_t attempts_max(const struct job *job)
-{
-    return job->spec != NULL && job->spec->max_attempts > 0 ? job->spec->max_attempts : 1;
-}
-
 static void end_job(struct job *job, enum job_state state, const struct outcome *outcome)
 {
     job->state = state;
@@ -86,10 +75,10 @@ bool step_finish(struct job *job, const struct outcome *outcome, struct arena *m
         return false;
     enum outcome_kind kind = outcome->kind;
     /* A retry is offered by whoever ran the job; the row's own limit decides. */
-    if (kind == OUTCOME_RETRY && job->run - job->interruptions >= attempts_max(job))
+    if (kind == OUTCOME_RETRY && job->run - job->interruptions >= job_max_attempts(job))
         kind = OUTCOME_FAILED;
     bool last_interruption =
-        kind == OUTCOME_INTERRUPTED && job->interruptions + 1 > interruptions_max(job);
+        kind == OUTCOME_INTERRUPTED && job->interruptions + 1 > job_max_interruptions(job);
     bool another_run = kind == OUTCOME_RETRY || (kind == OUTCOME_INTERRUPTED && !last_interruption);
     const struct job_ending *ending = ending_after(job, outcome, another_run, mem);
     if (another_run) {

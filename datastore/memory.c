@@ -79,26 +79,6 @@ static memory_step_fn *const step_fns[DS_KINDS] = {
 #undef X
 };
 
-/* Steps after which somebody may have something to do. The rest is housekeeping; heartbeats among
- * it, or idle nodes would keep each other awake. */
-static bool rings(enum ds_kind kind)
-{
-    switch (kind) {
-    case DS_QUEUE_SET:
-    case DS_LANE_OPEN:
-    case DS_INSERT:
-    case DS_RETURN:
-    case DS_LANE_BURY:
-    case DS_NODE_ASK:
-    case DS_NODE_KILL:
-    case DS_FINISH:
-    case DS_CANCEL:
-        return true;
-    default:
-        return false;
-    }
-}
-
 static void ring_others(const struct memory_handle *own)
 {
     for (const struct memory_handle *h = own->store->handles; h != NULL; h = h->next)
@@ -126,7 +106,7 @@ static int run_step(struct memory_handle *handle, struct ds_run *run, size_t i)
                                .err = &run->err,
                                .utc_ms = store->utc_ms(store->ctx)};
     int rc = step_fns[step->kind](&call);
-    if (rc == 0 && rings(step->kind))
+    if (rc == 0 && ds_kind_rings(step->kind))
         ring_others(handle);
     pthread_mutex_unlock(&store->lock);
     if (is_trouble(rc) && run->err.code == 0)

@@ -47,11 +47,6 @@ static void key_drop(struct memory_store *store, const struct row *row)
 
 /* ---- insert --------------------------------------------------------------------------------- */
 
-static size_t job_bytes(const struct job *job)
-{
-    return job->payload.len + job->argv.len + (job->spec != NULL ? job->spec->env.len : 0);
-}
-
 static int64_t insert_id(const struct memory_call *call, size_t i)
 {
     const struct ds_insert *insert = &call->step->insert;
@@ -76,8 +71,7 @@ static int insert_check(const struct memory_call *call)
         const struct lane_record *lane = memory_lane(call->store, id_lane(id));
         if (lane == NULL || id_seq(id) < 1 || id >= lane->lane.tail)
             return ERR_INVALID;
-        if (job->payload.len > LIMIT_PAYLOAD_BYTES || job->argv.len > LIMIT_ARGV_BYTES ||
-            (job->spec != NULL && job->spec->env.len > LIMIT_ENV_BYTES))
+        if (!job_fits(job))
             return ERR_LIMIT;
         bytes += job_bytes(job);
     }

@@ -1,4 +1,5 @@
-/* The records that a datastore holds (DESIGN §3). Plain data: no behaviour lives here.
+/* The records that a datastore holds (DESIGN §3). Plain data, and what can be said of one record
+ * by looking at it.
  *
  * Pointers inside a record are borrowed from whoever made it: the arena of the run that read it,
  * or the caller that writes it, until the run is done. Times are UTC in ms by the datastore's
@@ -186,7 +187,7 @@ struct job_spec {
     int64_t timeout_ms;        /* 0: none */
     int64_t backoff_ms;
     int64_t run_at_ms;
-    const char *cwd; /* NULL: the node's */
+    const char *cwd;  /* NULL: the node's */
     struct bytes env; /* NAME=VALUE\0 ... */
     const struct job_limit *limits;
     size_t n_limits;
@@ -243,6 +244,30 @@ struct job {
     const struct job_spec *spec;
     const struct job_ending *ending;
 };
+
+/* The limits that hold for a job, whether it was given any or not. */
+static inline int32_t job_max_attempts(const struct job *job)
+{
+    return job->spec != NULL && job->spec->max_attempts > 0 ? job->spec->max_attempts : 1;
+}
+
+static inline int32_t job_max_interruptions(const struct job *job)
+{
+    return job->spec != NULL && job->spec->max_interruptions > 0 ? job->spec->max_interruptions
+                                                                 : MAX_INTERRUPTIONS_DEFAULT;
+}
+
+/* What was given with it, in bytes: what pages and batches are bounded by. */
+static inline size_t job_bytes(const struct job *job)
+{
+    return job->payload.len + job->argv.len + (job->spec != NULL ? job->spec->env.len : 0);
+}
+
+static inline bool job_fits(const struct job *job)
+{
+    return job->payload.len <= LIMIT_PAYLOAD_BYTES && job->argv.len <= LIMIT_ARGV_BYTES &&
+           (job->spec == NULL || job->spec->env.len <= LIMIT_ENV_BYTES);
+}
 
 /* A chunk of one bulk submit: its first row carries this, so that an interrupted submit run again
  * finds what is there already (DS_SUBMIT_FIND). */

@@ -115,26 +115,6 @@ static sqlite_step_fn *const step_fns[DS_KINDS] = {
 #undef X
 };
 
-/* Steps after which somebody may have something to do. The rest is housekeeping; heartbeats among
- * it, or idle nodes would keep each other awake. */
-static bool rings(enum ds_kind kind)
-{
-    switch (kind) {
-    case DS_QUEUE_SET:
-    case DS_LANE_OPEN:
-    case DS_INSERT:
-    case DS_RETURN:
-    case DS_LANE_BURY:
-    case DS_NODE_ASK:
-    case DS_NODE_KILL:
-    case DS_FINISH:
-    case DS_CANCEL:
-        return true;
-    default:
-        return false;
-    }
-}
-
 /* A guard that was not met is an answer, not trouble. */
 static bool is_trouble(int rc)
 {
@@ -157,7 +137,7 @@ static int step_run(struct sqlite_store *store, struct ds_run *run, size_t i)
                                .utc_ms = clock_now_ms(CLOCK_REALTIME)};
     int rc = step_fns[step->kind](&call);
     assert(store->trouble == SQLITE_OK || rc != 0);
-    store->ring = store->ring || (rc == 0 && rings(step->kind));
+    store->ring = store->ring || (rc == 0 && ds_kind_rings(step->kind));
     if (store->trouble != SQLITE_OK && run->err.code != 0)
         return run->err.code;
     if (is_trouble(rc) && run->err.code == 0)

@@ -25,11 +25,6 @@ static bool unfinished(enum job_state state)
     return state == JOB_QUEUED || state == JOB_SCHEDULED || state == JOB_BLOCKED;
 }
 
-static size_t job_bytes(const struct job *job)
-{
-    return job->payload.len + job->argv.len + (job->spec != NULL ? job->spec->env.len : 0);
-}
-
 static void bind_time(sqlite3_stmt *stmt, int at, int64_t ms)
 {
     bind_int(stmt, at, ms != 0 ? ms : NO_TIME);
@@ -214,8 +209,7 @@ static int insert_check(struct sqlite_call *call)
         int rc = insert->from_reserve ? 0 : id_check(call, job->id, &lane, &tail);
         if (rc < 0)
             return rc;
-        if (job->payload.len > LIMIT_PAYLOAD_BYTES || job->argv.len > LIMIT_ARGV_BYTES ||
-            (job->spec != NULL && job->spec->env.len > LIMIT_ENV_BYTES))
+        if (!job_fits(job))
             return ERR_LIMIT;
         bytes += job_bytes(job);
     }

@@ -185,10 +185,8 @@ static void estate_taken(struct core *core, const struct ds_run *run)
 static void buried(struct ds_run *run, void *ctx)
 {
     struct call *call = ctx;
-    struct core *core = call->core;
+    struct core *core = call_returned(call);
     struct burial *burial = &core->burial;
-    call->under_way = false;
-    core->calls_under_way--;
     call_ok(call);
     if (burial->stage == BURY_ESTATE) {
         estate_taken(core, run);
@@ -423,9 +421,7 @@ static void watches_restart(struct core *core)
 static void peers_seen(struct ds_run *run, void *ctx)
 {
     struct call *call = ctx;
-    struct core *core = call->core;
-    call->under_way = false;
-    core->calls_under_way--;
+    struct core *core = call_returned(call);
     if (run->steps[0].rc != 0) {
         call_retry(core, call);
         arena_release(&run->mem);
@@ -468,9 +464,7 @@ static void peers_read(struct core *core)
 
 static void cleaned(struct ds_run *run, void *ctx)
 {
-    struct call *call = ctx;
-    call->under_way = false;
-    call->core->calls_under_way--;
+    (void)call_returned(ctx);
     arena_release(&run->mem);
 }
 
@@ -487,9 +481,7 @@ static bool entry_anywhere(const struct ds_lanes_read *lanes, int64_t node)
 static void clean_seen(struct ds_run *run, void *ctx)
 {
     struct call *call = ctx;
-    struct core *core = call->core;
-    call->under_way = false;
-    core->calls_under_way--;
+    struct core *core = call_returned(call);
     size_t n = 0;
     struct ds_step steps[LIMIT_RUN_STEPS];
     if (ds_run_code(run) == 0) {

@@ -46,6 +46,14 @@ void call_issue(struct core *core, struct call *call, size_t n_steps,
     core->env->class->run(core->env, &call->run);
 }
 
+struct core *call_returned(struct call *call)
+{
+    assert(call->under_way && call->core->calls_under_way > 0);
+    call->under_way = false;
+    call->core->calls_under_way--;
+    return call->core;
+}
+
 bool call_ready(const struct core *core, const struct call *call)
 {
     return !call->under_way && core_now(core) >= call->retry_at_ms;

@@ -289,9 +289,10 @@ int64_t core_store_ms(const struct core *core); /* UTC by the store's clock */
 void core_requests(struct core *core, enum node_desired desired,
                    const struct node_request *requests, size_t n);
 
-/* Issues call->steps[0..n). `done` gets the core, once call->under_way is false again. */
+/* Issues call->steps[0..n). `done` gets the call as its ctx, and begins with call_returned. */
 void call_issue(struct core *core, struct call *call, size_t n_steps,
                 void (*done)(struct ds_run *run, void *ctx));
+struct core *call_returned(struct call *call); /* the call is idle again; whose it is */
 bool call_ready(const struct core *core, const struct call *call); /* idle, and not backing off */
 void call_retry(struct core *core, struct call *call); /* back off before the next issue */
 void call_ok(struct call *call);

@@ -251,10 +251,8 @@ static void page_make(struct core *core, struct hold *hold, struct ds_run *run)
 static void loaded(struct ds_run *run, void *ctx)
 {
     struct call *call = ctx;
-    struct core *core = call->core;
+    struct core *core = call_returned(call);
     struct hold *hold = core->load_hold;
-    call->under_way = false;
-    core->calls_under_way--;
     hold->loading = false;
     if (run->steps[0].rc != 0) {
         call_retry(core, call);
@@ -316,10 +314,8 @@ static void row_again(struct core *core, struct page *page, const struct job *ro
 static void read_again(struct ds_run *run, void *ctx)
 {
     struct call *call = ctx;
-    struct core *core = call->core;
+    struct core *core = call_returned(call);
     struct page *page = core->again_page;
-    call->under_way = false;
-    core->calls_under_way--;
     page->pinned = false;
     if (run->steps[0].rc != 0) {
         call_retry(core, call);
@@ -345,10 +341,8 @@ static void read_again(struct ds_run *run, void *ctx)
 static void voided(struct ds_run *run, void *ctx)
 {
     struct call *call = ctx;
-    struct core *core = call->core;
+    struct core *core = call_returned(call);
     struct page *page = core->again_page;
-    call->under_way = false;
-    core->calls_under_way--;
     page->pinned = false;
     const struct ds_insert *insert = &run->steps[0].insert;
     if (run->steps[0].rc != 0) {

@@ -102,9 +102,7 @@ static void lane_seen(struct core *core, const struct lane *lane,
 static void looked(struct ds_run *run, void *ctx)
 {
     struct call *call = ctx;
-    struct core *core = call->core;
-    call->under_way = false;
-    core->calls_under_way--;
+    struct core *core = call_returned(call);
     if (ds_run_code(run) != 0) {
         call_retry(core, call);
         core->look_wanted = true;
@@ -247,9 +245,7 @@ struct lane_view *lanes_choose(struct core *core, int64_t *ret_want)
 
 static void asked(struct ds_run *run, void *ctx)
 {
-    struct call *call = ctx;
-    call->under_way = false;
-    call->core->calls_under_way--;
+    (void)call_returned(ctx);
     arena_release(&run->mem); /* a hint: whatever came of it, it may be asked again */
 }
 

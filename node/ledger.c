@@ -398,10 +398,8 @@ static void drop_reply(struct core *core, const struct ds_step *step)
 static void pen_done(struct ds_run *run, void *ctx)
 {
     struct call *call = ctx;
-    struct core *core = call->core;
+    struct core *core = call_returned(call);
     struct pen *pen = &core->pen;
-    call->under_way = false;
-    core->calls_under_way--;
     const struct ds_step *history = step_of(pen, DS_HISTORY_ADD);
     if (history != NULL && history->rc != 0)
         history_lost(core->history);
@@ -527,10 +525,8 @@ static bool own_record_read(struct core *core, const struct ds_step *step)
 static void made_good(struct ds_run *run, void *ctx)
 {
     struct call *call = ctx;
-    struct core *core = call->core;
+    struct core *core = call_returned(call);
     struct pen *pen = &core->pen;
-    call->under_way = false;
-    core->calls_under_way--;
     int rc0 = run->steps[0].rc;
     int rc1 = run->n_steps > 1 ? run->steps[1].rc : 0;
     if ((rc0 != 0 && rc0 != ERR_NOT_FOUND) || rc1 != 0) {

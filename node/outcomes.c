@@ -123,10 +123,8 @@ static void batch_clear(struct core *core, struct batch *batch)
 static void batch_done(struct ds_run *run, void *ctx)
 {
     struct call *call = ctx;
-    struct core *core = call->core;
+    struct core *core = call_returned(call);
     struct batch *batch = (struct batch *)call; /* its first member */
-    call->under_way = false;
-    core->calls_under_way--;
     bool ok = run->steps[0].rc == 0;
     for (size_t i = 0; ok && i < batch->n; i++)
         outcome_settle(core, batch->tasks[i].page, batch->tasks[i].index, &batch->outcomes[i]);

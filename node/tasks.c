@@ -145,10 +145,7 @@ static size_t noop_do(struct core *core, struct page *page, size_t index)
 /* May one more interruption be the end of it? */
 static bool last_chance(const struct job *row)
 {
-    int32_t max = row->spec != NULL && row->spec->max_interruptions > 0
-                      ? row->spec->max_interruptions
-                      : MAX_INTERRUPTIONS_DEFAULT;
-    return row->interruptions + 1 >= max;
+    return row->interruptions + 1 >= job_max_interruptions(row);
 }
 
 static bool last_chance_taken(const struct core *core)
@@ -250,11 +247,6 @@ uint64_t tasks_due_ms(const struct core *core)
 
 /* ---- ends ---------------------------------------------------------------- */
 
-static int32_t attempts_max(const struct job *row)
-{
-    return row->spec != NULL && row->spec->max_attempts > 0 ? row->spec->max_attempts : 1;
-}
-
 static enum outcome_kind kind_of(const struct running *r, const struct job *row,
                                  const struct job_end *end)
 {
@@ -263,7 +255,7 @@ static enum outcome_kind kind_of(const struct running *r, const struct job *row,
     /* Ended by us, or whoever ran it is gone: not the job's own doing. */
     if (end->lost || r->interrupt)
         return OUTCOME_INTERRUPTED;
-    return row->run - row->interruptions < attempts_max(row) ? OUTCOME_RETRY : OUTCOME_FAILED;
+    return row->run - row->interruptions < job_max_attempts(row) ? OUTCOME_RETRY : OUTCOME_FAILED;
 }
 
 /* The job is as it was: it waits for a better moment, on this node or where it is returned to. What
