@@ -175,18 +175,18 @@ mongodb_new()
     [[ $folder == /* ]] || { mongodb_say "$folder: not an absolute path"; return 1; }
     [ ! -e "$folder/kind" ] || { mongodb_say "$folder: has a server already"; return 1; }
     [ "$port" -ne 0 ] || port=$(mongodb_free_port) || return
-    mkdir -p "$folder" && echo "$port" >"$folder/port" && printf '%s\n' "$@" >"$folder/options" &&
-        echo "$kind" >"$folder/kind"
+    mkdir -p "$folder" && echo "$port" >"$folder/port" && : >"$folder/options" || return
+    [ $# -eq 0 ] || printf '%s\n' "$@" >"$folder/options"
+    echo "$kind" >"$folder/kind"
 }
 
 # mongodb_start_again FOLDER: the server, of any kind, on its data and its port as they were, and
-# with the same options. Returns when it answers.
+# with the same options (FOLDER/options, one a line). Returns when it answers.
 mongodb_start_again()
 {
     local folder=$1 options=()
     ! mongodb_running "$folder" || { mongodb_say "$folder: runs already"; return 1; }
     mapfile -t options <"$folder/options"
-    [ "${options[*]}" != '' ] || options=()
     "mongodb_run_$(<"$folder/kind")" "$folder" "$(<"$folder/port")" "${options[@]}"
 }
 
@@ -258,20 +258,26 @@ mongodb_promote()
         "ALTER SYSTEM RESET synchronous_standby_names" "SELECT pg_reload_conf()" >/dev/null
 }
 
-# mongodb_postgres_url FOLDER...: prints the URL to be given to FerretDB; of several, whichever
-# accepts writes.
+# mongodb_postgres_url [user=NAME] FOLDER...: prints the URL to be given to FerretDB; of several,
+# whichever accepts writes. It is this user's rights that decide what can be written through that
+# FerretDB, whoever its client is; without NAME everything. `?default_transaction_read_only=on` after
+# the URL of one FOLDER makes it refuse writes as a server that is not primary does (NotPrimary).
 mongodb_postgres_url()
 {
-    local folder hosts='' more=''
+    local folder hosts='' more='' user=postgres
+    if [[ $1 == user=* ]]; then
+        user=${1#user=}
+        shift
+    fi
     for folder in "$@"; do
         hosts+=${hosts:+,}127.0.0.1:$(<"$folder/port")
     done
     [ $# -eq 1 ] || more='?target_session_attrs=read-write'
-    echo "postgres://postgres@$hosts/postgres$more"
+    echo "postgres://$user@$hosts/postgres$more"
 }
 
-# mongodb_user FOLDER NAME PASSWORD [read]: makes a user of the databases in the PostgreSQL FOLDER,
-# for a FerretDB with `auth`; with `read`, one that may not write.
+# mongodb_user FOLDER NAME PASSWORD [read]: makes a user of the databases in the PostgreSQL FOLDER: for
+# clients of a FerretDB with `auth`, and for mongodb_postgres_url; with `read`, one that may not write.
 mongodb_user()
 {
     local roles='{"role":"clusterAdmin","db":"admin"},{"role":"readWriteAnyDatabase","db":"admin"}'
