@@ -271,9 +271,14 @@ int async_wake_fd(const struct async *async)
     return async->wake_fd;
 }
 
-void async_wake_clear(struct async *async)
+bool async_wake_clear(struct async *async)
 {
-    async->writer.ds->class->wake_clear(async->writer.ds);
+    return async->writer.ds->class->wake_clear(async->writer.ds);
+}
+
+const char *async_doorbell(const struct async *async)
+{
+    return datastore_doorbell(async->writer.ds);
 }
 
 void async_stop(struct async *async)

@@ -33,7 +33,10 @@ uint64_t async_stuck_ms(const struct async *async);
 
 /* The writing worker's wake descriptor (see datastore_class), -1 where there is none. */
 int async_wake_fd(const struct async *async);
-void async_wake_clear(struct async *async);
+bool async_wake_clear(struct async *async);
+
+/* Where others can make it readable (see datastore_class); "": nowhere. */
+const char *async_doorbell(const struct async *async);
 
 /* Waits for the runs under way (each is bounded), calls `done` for all, joins, closes. */
 void async_stop(struct async *async);

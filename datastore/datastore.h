@@ -95,7 +95,7 @@ struct ds_lane_open {
 };
 
 struct ds_lanes_read {
-    int32_t lane; /* -1: all */
+    int32_t lane;           /* -1: all */
     struct lane *ret_lanes; /* by number; ERR_NOT_FOUND for one that does not exist */
     size_t ret_n;
 };
@@ -236,8 +236,8 @@ struct ds_node_delete {
 };
 
 struct ds_nodes_read {
-    int64_t node;   /* 0: all */
-    bool live_only; /* leaves out the dead */
+    int64_t node;           /* 0: all */
+    bool live_only;         /* leaves out the dead */
     struct node *ret_nodes; /* by id; ERR_NOT_FOUND for one that does not exist */
     size_t ret_n;
 };
@@ -290,16 +290,16 @@ struct ds_cancel {
 
 /* A page of jobs (VOID and SLOT rows never show). */
 struct ds_jobs_read {
-    struct range range;    /* within one lane; a == b == 0: all lanes */
-    uint32_t states;       /* bits 1 << enum job_state; 0: all */
-    const char *type;      /* NULL: any */
-    const char *batch;     /* NULL: any */
-    const char *key;       /* NULL: any; else the unfinished job that holds this key */
-    int64_t node;          /* 0: any */
-    int64_t after_id;      /* rows past this id in the order asked for; 0: from the start */
-    bool newest_first;     /* descending ids */
-    size_t rows_max;       /* 1..LIMIT_PAGE_JOBS */
-    bool brief;            /* leaves out payload, spec and ending */
+    struct range range; /* within one lane; a == b == 0: all lanes */
+    uint32_t states;    /* bits 1 << enum job_state; 0: all */
+    const char *type;   /* NULL: any */
+    const char *batch;  /* NULL: any */
+    const char *key;    /* NULL: any; else the unfinished job that holds this key */
+    int64_t node;       /* 0: any */
+    int64_t after_id;   /* rows past this id in the order asked for; 0: from the start */
+    bool newest_first;  /* descending ids */
+    size_t rows_max;    /* 1..LIMIT_PAGE_JOBS */
+    bool brief;         /* leaves out payload, spec and ending */
     struct job *ret_jobs;
     size_t ret_n;
     bool ret_more; /* the page ended early: ask again with after_id = ret_next */
@@ -384,9 +384,14 @@ struct datastore_class {
     /* A descriptor that becomes readable when something that nodes or waiters wait for may have
      * changed (a hint, never needed for correctness); -1 where there is none. */
     int (*wake_fd)(struct datastore *ds);
-    /* Reads the descriptor empty; may be called while another thread carries out a run here. */
-    void (*wake_clear)(struct datastore *ds);
-    void (*close)(struct datastore *ds);      /* frees ds */
+    /* Reads the descriptor empty; may be called while another thread carries out a run here. False:
+     * it was readable for nothing (a stray datagram). */
+    bool (*wake_clear)(struct datastore *ds);
+    /* For the node's record: the address at which others can make that descriptor readable, once it
+     * was asked for (doorbell.h); lives as long as ds. "" or no such operation: the store itself
+     * does it, or nobody. Where there is one, a wake may fail to come. */
+    const char *(*doorbell)(struct datastore *ds);
+    void (*close)(struct datastore *ds); /* frees ds */
 };
 
 /* Backends embed this as their first member. */
@@ -404,6 +409,11 @@ enum {
  * Stint store), ERR_VERSION, ERR_UNAVAILABLE, ERR_INVALID (bad URI, network file system). */
 int datastore_open(const char *uri, unsigned flags, struct datastore **ret_ds, struct error *err)
     __attribute__((warn_unused_result));
+
+static inline const char *datastore_doorbell(struct datastore *ds)
+{
+    return ds->class->doorbell != NULL ? ds->class->doorbell(ds) : "";
+}
 
 static inline void datastore_close(struct datastore *ds)
 {

@@ -126,10 +126,15 @@ static int faulty_wake_fd(struct datastore *ds)
     return inner->class->wake_fd(inner);
 }
 
-static void faulty_wake_clear(struct datastore *ds)
+static bool faulty_wake_clear(struct datastore *ds)
 {
     struct datastore *inner = ((struct faulty *)ds)->inner;
-    inner->class->wake_clear(inner);
+    return inner->class->wake_clear(inner);
+}
+
+static const char *faulty_doorbell(struct datastore *ds)
+{
+    return datastore_doorbell(((struct faulty *)ds)->inner);
 }
 
 static void faulty_close(struct datastore *ds)
@@ -144,6 +149,7 @@ static const struct datastore_class faulty_class = {
     .run = faulty_run,
     .wake_fd = faulty_wake_fd,
     .wake_clear = faulty_wake_clear,
+    .doorbell = faulty_doorbell,
     .close = faulty_close,
 };
 

@@ -146,12 +146,11 @@ static int memory_wake_fd(struct datastore *ds)
     return fd;
 }
 
-static void memory_wake_clear(struct datastore *ds)
+static bool memory_wake_clear(struct datastore *ds)
 {
     int fd = memory_wake_fd(ds);
     eventfd_t rung;
-    if (fd >= 0)
-        (void)eventfd_read(fd, &rung); /* EAGAIN: it was empty */
+    return fd >= 0 && eventfd_read(fd, &rung) == 0;
 }
 
 static void memory_close(struct datastore *ds)

@@ -444,12 +444,14 @@ static int sqlite_wake_fd(struct datastore *ds)
     return fd;
 }
 
-static void sqlite_wake_clear(struct datastore *ds)
+static bool sqlite_wake_clear(struct datastore *ds)
 {
     struct sqlite_store *store = (struct sqlite_store *)ds;
     char events[4096];
+    bool rung = false;
     while (store->watch_fd >= 0 && read(store->watch_fd, events, sizeof(events)) > 0)
-        continue;
+        rung = true;
+    return rung;
 }
 
 static void sqlite_close(struct datastore *ds)

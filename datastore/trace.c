@@ -207,10 +207,15 @@ static int trace_wake_fd(struct datastore *ds)
     return inner->class->wake_fd(inner);
 }
 
-static void trace_wake_clear(struct datastore *ds)
+static bool trace_wake_clear(struct datastore *ds)
 {
     struct datastore *inner = ((struct trace *)ds)->inner;
-    inner->class->wake_clear(inner);
+    return inner->class->wake_clear(inner);
+}
+
+static const char *trace_doorbell(struct datastore *ds)
+{
+    return datastore_doorbell(((struct trace *)ds)->inner);
 }
 
 static void trace_close(struct datastore *ds)
@@ -226,6 +231,7 @@ static const struct datastore_class trace_class = {
     .run = trace_run,
     .wake_fd = trace_wake_fd,
     .wake_clear = trace_wake_clear,
+    .doorbell = trace_doorbell,
     .close = trace_close,
 };
 

@@ -133,8 +133,8 @@ static void on_wake(evutil_socket_t fd, short what, void *ctx)
 {
     (void)fd, (void)what;
     struct loop *loop = ctx;
-    async_wake_clear(loop->config->async);
-    core_woken(loop->core);
+    if (async_wake_clear(loop->config->async))
+        core_woken(loop->core);
 }
 
 /* ---- jobs ---------------------------------------------------------------- */

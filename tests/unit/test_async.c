@@ -92,8 +92,19 @@ static void fake_close(struct datastore *ds)
     free(ds);
 }
 
+static const char *fake_doorbell(struct datastore *ds)
+{
+    (void)ds;
+    return "127.0.0.1:1/0123456789abcd";
+}
+
 static const struct datastore_class fake_class = {
-    .name = "fake", .run = fake_run, .wake_fd = fake_wake_fd, .close = fake_close};
+    .name = "fake",
+    .run = fake_run,
+    .wake_fd = fake_wake_fd,
+    .doorbell = fake_doorbell,
+    .close = fake_close,
+};
 
 static int fake_open(void *ctx, struct datastore **ret_ds, struct error *err)
 {
@@ -193,6 +204,7 @@ START_TEST(a_run_comes_back_through_the_descriptor)
 {
     ck_assert_uint_eq(async_drain(async), 0);
     ck_assert_int_eq(async_wake_fd(async), -1);
+    ck_assert_str_eq(async_doorbell(async), "127.0.0.1:1/0123456789abcd");
     push(0, DS_RESERVE, false);
     drain_until(1);
     push(1, DS_LOAD, false);

@@ -184,6 +184,48 @@ START_TEST(a_trace_has_one_line_a_step)
 }
 END_TEST
 
+/* ---- a store with a doorbell ---- */
+
+static int unrung;
+
+static bool bell_wake_clear(struct datastore *bell)
+{
+    (void)bell;
+    unrung++;
+    return false;
+}
+
+static const char *bell_doorbell(struct datastore *bell)
+{
+    (void)bell;
+    return "127.0.0.1:1/0123456789abcd";
+}
+
+static void bell_close(struct datastore *bell)
+{
+    (void)bell;
+}
+
+START_TEST(the_doorbell_is_passed_on)
+{
+    static const struct datastore_class bell_class = {
+        .name = "bell",
+        .wake_clear = bell_wake_clear,
+        .doorbell = bell_doorbell,
+        .close = bell_close,
+    };
+    static struct datastore bell = {.class = &bell_class};
+    FILE *out = fopen("/dev/null", "w");
+    struct datastore *both = faulty_wrap(trace_wrap(&bell, out), &(struct faulty_plan){0});
+    ck_assert_str_eq(datastore_doorbell(both), "127.0.0.1:1/0123456789abcd");
+    ck_assert(!both->class->wake_clear(both));
+    ck_assert_int_eq(unrung, 1);
+    ck_assert_str_eq(datastore_doorbell(ds), ""); /* over one that has no such operation */
+    datastore_close(both);
+    fclose(out);
+}
+END_TEST
+
 int main(void)
 {
     enum { FAULTS = sizeof(faults) / sizeof(faults[0]) };
@@ -197,6 +239,7 @@ int main(void)
     tcase_add_loop_test(tcase, a_step_that_was_never_reached_does_not_count, 0, FAULTS);
     tcase_add_test(tcase, a_delay_fails_nothing);
     tcase_add_test(tcase, a_trace_has_one_line_a_step);
+    tcase_add_test(tcase, the_doorbell_is_passed_on);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);

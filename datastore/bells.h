@@ -1,0 +1,60 @@
+/* Who is to be rung after a run: for backends on stores that cannot wake waiters.
+ *
+ * The backend gives each run that it has carried out to bells_ran, on the thread of its handle:
+ *
+ *   bells_wanted  what the run made for others to do (pure)
+ *   bells_pick    which nodes are to hear of it (pure)
+ *   bells_ran     both, on nodes read from the store at most every BELLS_READ_MS, and rings them
+ *
+ * As many nodes are rung as there is work, waiting ones first, chosen at random. A ring makes its
+ * node look, no more. Whoever is not rung finds the work by looking. */
+#ifndef STINT_BELLS_H
+#define STINT_BELLS_H
+
+#include "datastore/datastore.h"
+
+enum { BELLS_READ_MS = 500 };
+
+enum bell_whom {
+    BELL_LANE, /* nodes that may claim there */
+    BELL_NODE, /* one, whatever it does */
+    BELL_ALL,  /* every live one */
+};
+
+struct bell_want {
+    enum bell_whom whom;
+    int64_t node; /* NODE: which; LANE: which not (0: none) */
+    int32_t lane;
+    size_t count;             /* LANE: so many jobs wait */
+    const char *const *types; /* LANE: what they need; borrowed from the run */
+    size_t n_types;
+};
+
+/* Of a run that was carried out, the steps that succeeded. Returns how many wants (0: nobody needs
+ * to hear of it). */
+size_t bells_wanted(const struct ds_run *run, struct bell_want ret_wants[LIMIT_RUN_STEPS]);
+
+/* Moves the nodes that are to be rung to the front of `picked` (room for n), those to be preferred
+ * first, *ret_preferred of them. Returns how many. queue: the lane's, NULL: not known. Nodes that
+ * serve another queue or not these types, are not ready for work, or have no bell, are left out. */
+size_t bells_pick(const struct bell_want *want, const char *queue, const struct node *nodes,
+                  size_t n, const struct node **ret_picked, size_t *ret_preferred);
+
+struct bells;
+
+/* Given: *ret_bells, to be closed. ERR_IO, ERR_NO_MEMORY. */
+int bells_open(struct bells **ret_bells, struct error *err) __attribute__((warn_unused_result));
+void bells_close(struct bells *bells); /* NULL: nothing */
+
+/* Carries out one reading step now, with results in `mem`; returns its rc. Asked for:
+ * DS_NODES_READ (live_only; of each node id, state, slots, queues, types and doorbell are used) and
+ * DS_LANES_READ of one lane (its name is). */
+typedef int (*bells_read_fn)(void *ctx, struct ds_step *step, struct arena *mem);
+
+/* After a run has been carried out: rings whom it concerns. Costs a read at most every
+ * BELLS_READ_MS, one more for a lane not met before; failures are passed over in silence.
+ * now_ms: monotonic. Returns how many rings were sent. */
+size_t bells_ran(struct bells *bells, const struct ds_run *run, uint64_t now_ms, bells_read_fn read,
+                 void *ctx);
+
+#endif
