@@ -2,8 +2,8 @@
  * command, and loses, holds back or delays what a test wants lost, held back or delayed.
  *
  * It listens on 127.0.0.1 and passes everything on to one server on this machine, each client over
- * a connection of its own, unchanged. It has one thread. All functions may be called by any thread;
- * what they set holds when they return.
+ * a connection of its own, unchanged. It has one thread and serves 256 clients; more wait until one
+ * goes. All functions may be called by any thread; what they set holds when they return.
  *
  * A client must be told not to look for the server's other addresses (`directConnection=true`):
  * those lead past the proxy. Messages that are encrypted cannot be seen; compressed ones count as a

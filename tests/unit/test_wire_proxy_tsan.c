@@ -592,6 +592,35 @@ START_TEST(a_frozen_server_goes_on_when_it_thaws)
 }
 END_TEST
 
+START_TEST(a_reply_stands_still_in_its_middle)
+{
+    int fd = client_new();
+    ck_assert(ask(fd, 1, 0, "find", "big"));
+    char byte;
+    ck_assert_int_eq(recv(fd, &byte, 1, MSG_PEEK), 1); /* it has begun, and nobody reads on */
+    wire_proxy_stall(fixture->proxy, true);
+    uint64_t passed = wire_proxy_totals(fixture->proxy).bytes_to_client;
+    ck_assert_uint_lt(passed, BIG);
+    ck_assert(wire_proxy_await(fixture->proxy, WIRE_STALL, 1, WAIT_MS));
+    for (uint64_t left = passed; left > 0;) {
+        char part[4096];
+        ssize_t n = recv(fd, part, left < sizeof(part) ? left : sizeof(part), 0);
+        ck_assert_int_gt(n, 0);
+        left -= (uint64_t)n;
+    }
+    /* There is room for more now, but a turn of the loop (for another client) brings none. */
+    int other = client_new();
+    ck_assert(ask(other, 2, 0, "insert", "jobs"));
+    ck_assert(wire_proxy_await(fixture->proxy, WIRE_STALL, 2, WAIT_MS));
+    ck_assert_uint_eq(wire_proxy_totals(fixture->proxy).bytes_to_client, passed);
+    wire_proxy_stall(fixture->proxy, false);
+    ck_assert_int_eq(recv(fd, &byte, 1, 0), 1);
+    ck_assert(answer(other, 2, "insert", "jobs"));
+    close(fd);
+    close(other);
+}
+END_TEST
+
 START_TEST(a_server_that_is_down_refuses)
 {
     int a = client_new();
@@ -670,6 +699,7 @@ int main(void)
     tcase_add_test(tcase, a_late_request_without_reply_is_applied);
     tcase_add_test(tcase, a_slow_server_delays_each_request);
     tcase_add_test(tcase, a_frozen_server_goes_on_when_it_thaws);
+    tcase_add_test(tcase, a_reply_stands_still_in_its_middle);
     tcase_add_test(tcase, a_server_that_is_down_refuses);
     tcase_add_test(tcase, all_connections_can_be_killed);
     tcase_add_test(tcase, it_stops_whatever_is_under_way);
