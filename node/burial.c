@@ -402,7 +402,7 @@ void burial_suspect(struct core *core, int64_t node)
 
 static uint64_t interval_ms(const struct core *core)
 {
-    return (uint64_t)core->self.lease_ms / (core->remote_peers ? 4 : 2);
+    return (uint64_t)core->self.lease_ms / (core->remote_peers ? 3 : 2);
 }
 
 /* Did own renewals stop for a while? Then what looks like silence may be our own stall. */

@@ -101,7 +101,7 @@ struct core *core_new(const struct core_config *config, struct env *env)
     core->live_nodes = 1;
     core->renewed_at_ms = core_now(core);
     core->rate_at_ms = core->renewed_at_ms;
-    core->look_wanted = true;
+    core->look_wanted = core->own_wanted = true;
     core->history = history_new();
     outcomes_init(core);
     return core;
@@ -288,6 +288,7 @@ uint64_t core_tick(struct core *core)
 void core_woken(struct core *core)
 {
     core->look_wanted = true;
+    core->own_wanted = true;
 }
 
 void core_peer_gone(struct core *core, int64_t node)

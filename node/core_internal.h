@@ -24,7 +24,10 @@ enum {
     RETRY_MS_MAX = 1000,
     HOLDS_MAX = 2 * LIMIT_HELD_RANGES, /* held ranges and the pieces being returned */
     LOOK_MS_MIN = 200,                 /* between looks when nothing is wanted */
-    ENTRY_IDLE_MS = 60000,             /* after which an unused lane entry is dropped */
+    LOOK_SOON_MS = 20,     /* where wakes are not sure: after there was work, then doubled ... */
+    LOOK_APART_MS = 5,     /* ... and between looks however often it is woken */
+    META_MS = 60000,       /* between readings of the store's settings */
+    ENTRY_IDLE_MS = 60000, /* after which an unused lane entry is dropped */
 };
 
 /* One id in hand. The order matters: from TASK_DONE on it leads nowhere any more. */
@@ -150,7 +153,7 @@ struct pen {
     struct call call;
     size_t n_steps; /* gathered for the run being made */
     struct lane_view *lane;
-    uint64_t lane_works; /* how many works so far could change a lane */
+    uint64_t lane_works;                      /* how many works so far could change a lane */
     struct range ranges[LIMIT_RETURN_RANGES]; /* RETURN: repeated to the letter */
     size_t n_ranges;
     bool return_unsure; /* one try of it may yet be taken: no other may have its number */
@@ -227,6 +230,10 @@ struct core {
     bool look_wanted;
     uint64_t look_works; /* pen.lane_works when it began; UINT64_MAX: one was under way */
     uint64_t looked_at_ms;
+    uint64_t look_backoff_ms, look_gap_ms; /* present ones, where wakes are not sure */
+    struct call own; /* reads what others asked of this node, and the store's settings */
+    bool own_wanted;
+    uint64_t own_at_ms;
     size_t turn; /* round robin among lanes of one priority */
     struct call ask;
     uint64_t asked_at_ms;
@@ -300,7 +307,7 @@ uint64_t call_due_ms(const struct call *call); /* when a retry is due; UINT64_MA
 
 /* ledger.c */
 void ledger_tick(struct core *core);
-uint64_t ledger_due_ms(const struct core *core); /* absolute; UINT64_MAX: nothing */
+uint64_t ledger_due_ms(const struct core *core);        /* absolute; UINT64_MAX: nothing */
 void ledger_beat_by(struct core *core, uint64_t at_ms); /* a heartbeat not later than that */
 /* For a look: a mark of the own dealings with lanes, UINT64_MAX while one is under way; and what
  * the own entry says while there were none. */
@@ -313,6 +320,7 @@ void lanes_tick(struct core *core);
 uint64_t lanes_due_ms(const struct core *core);
 void lanes_release(struct core *core);
 struct lane_view *lane_view_get(struct core *core, int32_t number); /* made when not known */
+void lanes_look_soon(struct core *core); /* there was work: more may come */
 /* What to claim now: the lane, and how many ids; NULL: nothing. */
 struct lane_view *lanes_choose(struct core *core, int64_t *ret_want);
 void lane_sample(struct lane_view *lane, double ms, size_t jobs);

@@ -1,9 +1,17 @@
 /* What a node knows of the lanes: looking at them, choosing what to claim and how much, and asking
  * a rich peer to share when there is nothing to claim.
  *
- * A look only reads; it also brings what others asked of this node, so that a pause or a cancel
- * does not wait for a heartbeat. Sizes of claims are DESIGN §4's: about a second of work, at most
- * backlog / (2 x live nodes). Thread: the environment's; pure but for env. */
+ * Looks only read, and each step may be a round trip: between a wake and a claim stand two.
+ *
+ *   look  [queues, lanes]  woken, or with work in sight
+ *         [lanes]          idle, to see whether there is work: then a look with the queues follows
+ *   own   [meta, own record]  woken: a pause or a cancel does not wait for a heartbeat
+ *         [meta]              once in a while
+ *
+ * Where wakes are sure a look follows each, and is rare without. Where they are not, looks without
+ * a wake come soon after there was work and ever more seldom, down to look_ms: an idle node may
+ * cost two steps a second, heartbeats and all. Sizes of claims are DESIGN §4's: about a second of
+ * work, at most backlog / (2 x live nodes). Thread: the environment's; pure but for env. */
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,6 +42,7 @@ void lanes_release(struct core *core)
         free(core->lanes[i]);
     free(core->lanes);
     arena_release(&core->look.run.mem);
+    arena_release(&core->own.run.mem);
     arena_release(&core->ask.run.mem);
 }
 
@@ -72,16 +81,40 @@ static bool serves_types(const struct core *core, const struct lane *lane)
     return true;
 }
 
+static uint64_t jittered(const struct core *core, uint64_t ms)
+{
+    return ms - ms / 8 + core->env->class->random(core->env) % (ms / 4 + 1);
+}
+
+void lanes_look_soon(struct core *core)
+{
+    core->look_backoff_ms = LOOK_SOON_MS;
+    core->look_gap_ms = jittered(core, LOOK_SOON_MS);
+}
+
+/* The next one without a wake comes after a longer while. */
+static void look_later(struct core *core)
+{
+    uint64_t max_ms = core->config.look_ms;
+    uint64_t ms = core->look_backoff_ms * 2;
+    core->look_backoff_ms = ms > 0 && ms < max_ms ? ms : max_ms;
+    core->look_gap_ms = jittered(core, core->look_backoff_ms);
+}
+
+/* queues: NULL when they were not read with it. What was found then is not claimed before it is
+ * known whether its queue is paused. */
 static void lane_seen(struct core *core, const struct lane *lane,
                       const struct ds_queues_read *queues)
 {
     struct lane_view *view = lane_view_get(core, lane->number);
     view->name = lane->name;
     view->serves = serves_queue(core, lane->name.queue) && serves_types(core, lane);
-    view->paused = false;
-    for (size_t i = 0; i < queues->ret_n; i++)
+    view->paused = view->paused && queues == NULL;
+    for (size_t i = 0; queues != NULL && i < queues->ret_n; i++)
         if (strcmp(queues->ret_queues[i].name, lane->name.queue) == 0)
             view->paused = queues->ret_queues[i].paused;
+    if (view->serves && lane->tail != view->tail)
+        lanes_look_soon(core);
     view->head = lane->head;
     view->tail = lane->tail;
     view->backlog = lane->tail - lane->head;
@@ -90,6 +123,10 @@ static void lane_seen(struct core *core, const struct lane *lane,
         view->backlog += range_count(lane->pool[i]);
         if (view->n_pool < sizeof(view->pool) / sizeof(view->pool[0]))
             view->pool[view->n_pool++] = lane->pool[i];
+    }
+    if (queues == NULL && view->serves && view->backlog > 0) {
+        view->backlog = 0;
+        core->look_wanted = true;
     }
     bool steady = core->look_works != UINT64_MAX && core->look_works == ledger_lane_works(core);
     for (size_t i = 0; i < lane->n_entries; i++)
@@ -108,22 +145,21 @@ static void looked(struct ds_run *run, void *ctx)
         core->look_wanted = true;
     } else {
         call_ok(call);
-        const struct meta *meta = &run->steps[0].meta_read.ret_meta;
-        const struct ds_queues_read *queues = &run->steps[1].queues_read;
-        const struct ds_lanes_read *lanes = &run->steps[2].lanes_read;
-        const struct ds_step *own = &run->steps[3];
-        if ((meta->features & ~(int64_t)FEATURES_KNOWN) != 0)
-            core_fail(core, ERR_VERSION,
-                      "the store uses features this version does not know: "
-                      "install the newer version");
+        const struct ds_lanes_read *lanes = &run->steps[run->n_steps - 1].lanes_read;
+        const struct ds_queues_read *queues = run->n_steps > 1 ? &run->steps[0].queues_read : NULL;
         for (size_t i = 0; i < lanes->ret_n; i++)
             lane_seen(core, &lanes->ret_lanes[i], queues);
-        if (own->rc == 0 && own->nodes_read.ret_nodes[0].state != NODE_DEAD)
-            core_requests(core, own->nodes_read.ret_nodes[0].desired,
-                          own->nodes_read.ret_nodes[0].requests,
-                          own->nodes_read.ret_nodes[0].n_requests);
     }
     arena_release(&run->mem);
+}
+
+/* Is anything in sight whose queue might be paused meanwhile? */
+static bool work_in_sight(const struct core *core)
+{
+    for (size_t i = 0; i < core->n_lanes; i++)
+        if (core->lanes[i]->serves && core->lanes[i]->backlog > 0)
+            return true;
+    return core->n_holds > 0;
 }
 
 /* Is there room in the hands for more than is there? */
@@ -141,26 +177,75 @@ static uint64_t look_at_ms(const struct core *core)
 {
     if (!core->registered)
         return UINT64_MAX;
-    if (!core->look_wanted)
-        return core->looked_at_ms + core->config.look_ms;
-    return hungry(core) ? 0 : core->looked_at_ms + LOOK_MS_MIN;
+    bool unsure = core->config.wake_unsure;
+    uint64_t gap_ms = core->config.look_ms;
+    if (core->look_wanted)
+        gap_ms = !hungry(core) ? LOOK_MS_MIN : unsure ? LOOK_APART_MS : 0;
+    else if (unsure && hungry(core))
+        gap_ms = core->look_gap_ms;
+    return core->looked_at_ms + gap_ms;
 }
 
 static void look_start(struct core *core)
 {
     struct ds_step *steps = core->look.steps;
+    size_t n = 0;
+    if (core->look_wanted || work_in_sight(core))
+        steps[n++] = (struct ds_step){.kind = DS_QUEUES_READ};
+    steps[n++] = (struct ds_step){.kind = DS_LANES_READ, .lanes_read = {.lane = -1}};
     core->look_wanted = false;
     core->looked_at_ms = core_now(core);
     core->look_works = ledger_lane_works(core);
-    steps[0] = (struct ds_step){.kind = DS_META_READ};
-    steps[1] = (struct ds_step){.kind = DS_QUEUES_READ};
-    steps[2] = (struct ds_step){.kind = DS_LANES_READ, .lanes_read = {.lane = -1}};
-    steps[3] = (struct ds_step){
-        .kind = DS_NODES_READ,
-        .independent = true,
-        .nodes_read = {.node = core->self.id},
-    };
-    call_issue(core, &core->look, 4, looked);
+    look_later(core);
+    call_issue(core, &core->look, n, looked);
+}
+
+/* ---- what others asked of this node --------------------------------------------------------- */
+
+static void own_seen(struct ds_run *run, void *ctx)
+{
+    struct call *call = ctx;
+    struct core *core = call_returned(call);
+    if (run->steps[0].rc != 0) {
+        call_retry(core, call);
+        core->own_wanted = true;
+    } else {
+        call_ok(call);
+        const struct meta *meta = &run->steps[0].meta_read.ret_meta;
+        const struct ds_step *own = run->n_steps > 1 ? &run->steps[1] : NULL;
+        if ((meta->features & ~(int64_t)FEATURES_KNOWN) != 0)
+            core_fail(core, ERR_VERSION,
+                      "the store uses features this version does not know: "
+                      "install the newer version");
+        if (own != NULL && own->rc == 0 && own->nodes_read.ret_nodes[0].state != NODE_DEAD)
+            core_requests(core, own->nodes_read.ret_nodes[0].desired,
+                          own->nodes_read.ret_nodes[0].requests,
+                          own->nodes_read.ret_nodes[0].n_requests);
+    }
+    arena_release(&run->mem);
+}
+
+static uint64_t own_at_ms(const struct core *core)
+{
+    if (!core->registered)
+        return UINT64_MAX;
+    return core->own_at_ms + (core->own_wanted ? LOOK_MS_MIN : META_MS);
+}
+
+static void own_read(struct core *core)
+{
+    struct ds_step *steps = core->own.steps;
+    size_t n = 0;
+    steps[n++] = (struct ds_step){.kind = DS_META_READ};
+    if (core->own_wanted)
+        steps[n++] = (struct ds_step){
+            .kind = DS_NODES_READ,
+            .independent = true,
+            .nodes_read = {.node = core->self.id},
+        };
+    core->own_wanted = false;
+    core->own_at_ms = core_now(core);
+    call_issue(core, &core->own, n, own_seen);
 }
 
 /* ---- choosing ------------------------------------------------------------------------------- */
@@ -273,13 +358,21 @@ void lanes_tick(struct core *core)
 {
     if (call_ready(core, &core->look) && core_now(core) >= look_at_ms(core))
         look_start(core);
+    if (call_ready(core, &core->own) && core_now(core) >= own_at_ms(core))
+        own_read(core);
     ask_to_share(core);
+}
+
+static uint64_t call_at_ms(const struct call *call, uint64_t at_ms)
+{
+    if (call->under_way)
+        return UINT64_MAX;
+    return call->retry_at_ms > at_ms ? call->retry_at_ms : at_ms;
 }
 
 uint64_t lanes_due_ms(const struct core *core)
 {
-    if (core->look.under_way)
-        return UINT64_MAX;
-    uint64_t at = look_at_ms(core);
-    return core->look.retry_at_ms > at ? core->look.retry_at_ms : at;
+    uint64_t look = call_at_ms(&core->look, look_at_ms(core));
+    uint64_t own = call_at_ms(&core->own, own_at_ms(core));
+    return look < own ? look : own;
 }

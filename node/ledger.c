@@ -288,6 +288,7 @@ static struct hold *granted(struct core *core, struct lane_view *lane,
     lane->entry_there = true;
     lane->used_at_ms = core_now(core);
     core->claims++;
+    lanes_look_soon(core);
     return hold_add(core, entry->last, lane);
 }
 

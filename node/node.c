@@ -26,7 +26,7 @@ enum {
     KILL_GRACE_MS = 5000,
     HOLE_GRACE_MS = 20000,
     LOOK_MS = 10000,        /* where the store wakes its nodes ... */
-    LOOK_UNWOKEN_MS = 1000, /* ... and where it does not, or others do and may fail to */
+    LOOK_UNWOKEN_MS = 2000, /* ... and where it does not, or others do and may fail to */
     FENCED_MAX = 10,        /* incarnations lost within FENCED_SPAN_S before it gives up */
     FENCED_SPAN_S = 60,
     LARGE_BYTES = 512 << 10,
@@ -223,6 +223,7 @@ int node_main(const struct node_config *config, struct error *err)
     if (rc < 0)
         goto out;
     snprintf(id.node.doorbell, sizeof(id.node.doorbell), "%s", async_doorbell(async));
+    bool unsure = async_wake_fd(async) < 0 || id.node.doorbell[0] != '\0';
     struct loop_config loop = {
         .core = {.identity = &id.node,
                  .name_fixed = config->name != NULL,
@@ -230,9 +231,8 @@ int node_main(const struct node_config *config, struct error *err)
                                                                           : STOP_TIMEOUT_MS_DEFAULT,
                  .kill_grace_ms = KILL_GRACE_MS,
                  .hole_grace_ms = HOLE_GRACE_MS,
-                 .look_ms = async_wake_fd(async) >= 0 && async_doorbell(async)[0] == '\0'
-                                ? LOOK_MS
-                                : LOOK_UNWOKEN_MS},
+                 .look_ms = unsure ? LOOK_UNWOKEN_MS : LOOK_MS,
+                 .wake_unsure = unsure},
         .async = async,
         .reaper = reaper,
         .started = started,

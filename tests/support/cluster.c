@@ -212,13 +212,23 @@ static void tell_neighbours(struct cluster *cluster, const struct member *gone)
     }
 }
 
+void members_wake(struct cluster *cluster)
+{
+    for (size_t i = 0; cluster->plan.unsure && i < cluster->plan.nodes; i++) {
+        struct member *member = &cluster->members[i];
+        if (member->core != NULL && member->wake_ms == NEVER &&
+            !cluster_chance(cluster, cluster->plan.deaf_permille))
+            member->wake_ms = cluster->now_ms + 1 + cluster_below(cluster, 3);
+    }
+}
+
 static void member_clear(struct member *member)
 {
     core_free(member->core);
     member->core = NULL;
     member->doomed = member->told_dead = false;
     member->hushed = 0;
-    member->tick_ms = member->thaw_ms = NEVER;
+    member->tick_ms = member->thaw_ms = member->wake_ms = NEVER;
     member->n_jobs = member->n_gone = 0;
 }
 
@@ -231,7 +241,7 @@ static void name_member(struct cluster *cluster, struct member *member)
         .id = (int64_t)((cluster_random(cluster) >> 24) * 100) + cluster->next_node++,
         .pid = cluster->next_node,
         .slots = (int32_t)cluster->plan.slots,
-        .lease_ms = LEASE_MS,
+        .lease_ms = cluster->plan.lease_ms != 0 ? (int64_t)cluster->plan.lease_ms : LEASE_MS,
         .queues = queues,
         .n_queues = 2,
         .types = types,
@@ -255,7 +265,10 @@ void cluster_start(struct cluster *cluster, size_t node)
         .stop_timeout_ms = cluster->plan.stop_timeout_ms,
         .kill_grace_ms = 200,
         .hole_grace_ms = 1500,
-        .look_ms = 1000,
+        .look_ms = cluster->plan.look_ms != 0 ? cluster->plan.look_ms
+                   : cluster->plan.unsure     ? 2000
+                                              : 1000,
+        .wake_unsure = cluster->plan.unsure,
     };
     member->boot_ms = cluster_below(cluster, 1000000);
     member->restart_ms = member->thaw_ms = NEVER;
@@ -379,7 +392,16 @@ static void job_fire(struct cluster *cluster, struct member *member, size_t i)
     core_tick_now(member);
 }
 
-enum event { EVENT_NONE, EVENT_FLIGHT, EVENT_JOB, EVENT_GONE, EVENT_TICK, EVENT_THAW, EVENT_START };
+enum event {
+    EVENT_NONE,
+    EVENT_FLIGHT,
+    EVENT_JOB,
+    EVENT_GONE,
+    EVENT_WAKE,
+    EVENT_TICK,
+    EVENT_THAW,
+    EVENT_START
+};
 
 struct next {
     uint64_t due_ms;
@@ -412,6 +434,7 @@ static struct next member_next(const struct cluster *cluster, const struct membe
         sooner(&next, member->jobs[i].end_ms, EVENT_JOB, i);
     if (member->n_gone > 0)
         sooner(&next, cluster->now_ms + 1, EVENT_GONE, 0);
+    sooner(&next, member->wake_ms, EVENT_WAKE, 0);
     sooner(&next, member->tick_ms, EVENT_TICK, 0);
     return next;
 }
@@ -427,6 +450,11 @@ static void member_fire(struct cluster *cluster, struct member *member, struct n
         break;
     case EVENT_GONE:
         core_peer_gone(member->core, member->gone[--member->n_gone]);
+        core_tick_now(member);
+        break;
+    case EVENT_WAKE:
+        member->wake_ms = NEVER;
+        core_woken(member->core);
         core_tick_now(member);
         break;
     case EVENT_TICK:
@@ -511,7 +539,7 @@ struct cluster *cluster_new(const struct cluster_plan *plan, FILE *trace)
         struct member *member = &cluster->members[i];
         member->env.class = &env_class;
         member->cluster = cluster;
-        member->tick_ms = member->thaw_ms = member->restart_ms = NEVER;
+        member->tick_ms = member->thaw_ms = member->restart_ms = member->wake_ms = NEVER;
     }
     weather_init(cluster);
     return cluster;
@@ -543,6 +571,17 @@ bool cluster_awaits(const struct cluster *cluster, size_t node, enum ds_kind kin
         if (member->flights[i].run->steps[0].kind == kind)
             return true;
     return false;
+}
+
+uint64_t cluster_now_ms(const struct cluster *cluster)
+{
+    return cluster->now_ms;
+}
+
+uint64_t cluster_steps(const struct cluster *cluster, size_t node)
+{
+    const struct member *member = &cluster->members[node];
+    return member->core != NULL ? core_view(member->core).steps : 0;
 }
 
 const char *cluster_broken(const struct cluster *cluster)

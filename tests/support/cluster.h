@@ -30,13 +30,18 @@ struct cluster_plan {
     size_t submitters, jobs; /* jobs of each submitter */
     uint64_t job_ms_max;     /* how long most jobs take */
     uint64_t stop_timeout_ms;
+    uint64_t submit_after_ms;
     uint64_t quiet_ms; /* from then on nothing bad happens any more */
+    uint64_t lease_ms; /* 0: 4 s */
+    uint64_t look_ms;  /* 0: 1 s, or 2 s where wakes are unsure */
     bool names_fixed;
-    bool idle;      /* submitters rest for a minute and more: entries are dropped */
-    bool one_burst; /* one lane, exec jobs, submitted at once */
-    bool bad_jobs;  /* some hang, some kill their node */
-    bool chaos;     /* nodes are stopped, started, paused; jobs cancelled */
-    bool violence;  /* ... crashed and frozen; the store has outages */
+    bool unsure; /* nodes are woken, most times; without it they only look now and then */
+    unsigned deaf_permille; /* of the wakes: they do not get there */
+    bool idle;              /* submitters rest for a minute and more: entries are dropped */
+    bool one_burst;         /* one lane, exec jobs, submitted at once */
+    bool bad_jobs;          /* some hang, some kill their node */
+    bool chaos;             /* nodes are stopped, started, paused; jobs cancelled */
+    bool violence;          /* ... crashed and frozen; the store has outages */
     unsigned fault_permille, crash_permille; /* of all steps */
     unsigned hole_permille; /* of the submitters' turns: they die or sleep before the insert */
 };
@@ -85,6 +90,10 @@ bool cluster_awaits(const struct cluster *cluster, size_t node, enum ds_kind kin
 /* From now on nothing bad happens. Runs until every accepted job has an outcome (I3), stops all
  * nodes, and looks whether anything is left. False: broken. */
 bool cluster_finish(struct cluster *cluster);
+
+uint64_t cluster_now_ms(const struct cluster *cluster);
+/* Datastore steps that the node has asked for since it was started. */
+uint64_t cluster_steps(const struct cluster *cluster, size_t node);
 
 const char *cluster_broken(const struct cluster *cluster); /* "": nothing */
 const struct cluster_tally *cluster_tally(const struct cluster *cluster);

@@ -49,7 +49,7 @@ struct member {
     bool doomed;      /* it dies as soon as the present event is over */
     bool told_dead;   /* a reply told it that it is buried */
     int64_t hushed;   /* last job that ended badly after that: its outcome is none */
-    uint64_t tick_ms, thaw_ms, restart_ms; /* NEVER: not */
+    uint64_t tick_ms, thaw_ms, restart_ms, wake_ms; /* NEVER: not */
     struct flight flights[FLIGHTS_MAX];
     size_t n_flights;
     struct executing jobs[EXECUTING_MAX];
@@ -126,6 +126,7 @@ bool cluster_chance(struct cluster *cluster, unsigned permille);
 bool member_up(const struct member *member);
 struct member *member_find(struct cluster *cluster, int64_t id); /* NULL: its process is gone */
 int64_t store_utc_ms(void *ctx);                                 /* of the cluster */
+void members_wake(struct cluster *cluster);                      /* the doorbells ring */
 
 /* cluster_store.c */
 /* Carries out step i of a run of that member (NULL: somebody else's). False: the run ends here. */

@@ -87,6 +87,8 @@ static int apply(struct cluster *cluster, struct ds_run *run, size_t i)
     cluster->tally.steps++;
     if (step->rc == 0)
         count_applied(cluster, step);
+    if (step->rc == 0 && ds_kind_rings(step->kind))
+        members_wake(cluster);
     if (ds_kind_writes(step->kind))
         ledger_check_all(cluster->check);
     if (step->rc == 0 && step->kind == DS_FINISH)

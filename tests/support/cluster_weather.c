@@ -33,6 +33,8 @@ struct cluster_plan cluster_plan_of(uint64_t seed)
         .crash_permille = calm ? 0 : (unsigned)cluster_below(&c, 4),
         .hole_permille = holes[cluster_below(&c, 3)],
     };
+    plan.unsure = seed % 2 == 1;
+    plan.deaf_permille = 200;
     plan.idle = cluster_below(&c, 12) == 0;
     if (plan.idle)
         plan.quiet_ms += 200000;
@@ -288,8 +290,8 @@ void weather_init(struct cluster *cluster)
     for (size_t i = 0; i < SUBMITTERS_MAX; i++)
         cluster->submitters[i].due_ms = NEVER;
     for (size_t i = 0; i < cluster->plan.submitters; i++)
-        cluster->submitters[i] =
-            (struct submitter){.due_ms = cluster->now_ms, .left = cluster->plan.jobs};
+        cluster->submitters[i] = (struct submitter){
+            .due_ms = cluster->now_ms + cluster->plan.submit_after_ms, .left = cluster->plan.jobs};
     cluster->chaos_ms = cluster->tend_ms = cluster->now_ms + 1;
 }
 

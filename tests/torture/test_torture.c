@@ -36,9 +36,9 @@ static const enum ds_kind places[][2] = {
     {DS_KINDS, DS_NODE_ASK},
     {DS_KINDS, DS_LOAD},
     {DS_KINDS, DS_META_READ},
-    {DS_META_READ, DS_QUEUES_READ},
+    {DS_META_READ, DS_NODES_READ},
+    {DS_KINDS, DS_QUEUES_READ},
     {DS_QUEUES_READ, DS_LANES_READ},
-    {DS_LANES_READ, DS_NODES_READ},
     {DS_KINDS, DS_LANES_READ},
     {DS_KINDS, DS_NODES_READ},
 };
@@ -61,6 +61,8 @@ static bool scenario(uint64_t seed, const struct cluster_torture *torture)
         .quiet_ms = UINT64_MAX,
         .names_fixed = true,
         .one_burst = true,
+        .unsure = seed < 2,
+        .deaf_permille = 200,
     };
     struct cluster *cluster = cluster_new(&plan, trace);
     cluster_torture(cluster, torture);
