@@ -139,6 +139,7 @@ struct submit_sender {
     int64_t index;                   /* jobs of the input dealt with so far */
     int64_t already;                 /* of these: found from an earlier try */
     int64_t taken;                   /* of these: their key belongs to an unfinished job */
+    int64_t beyond; /* jobs behind these that a batch which failed has sent all the same */
     struct id_set ids;
     struct arena found_mem;
     struct submit_chunk *found; /* chunks that are there, by index */
@@ -149,6 +150,8 @@ struct submit_sender {
     int32_t *lane_numbers;
     size_t n_lanes;
     struct ds_step *steps;
+    uint64_t (*boot_ms)(void); /* the clock by which reservations grow old; goes on in sleep */
+    uint64_t backoff_ms_max;   /* between two tries */
 };
 
 void sender_init(struct submit_sender *sender, struct datastore *ds, struct interrupt *interrupt);

@@ -3,18 +3,48 @@
  * Each stretch of one lane is a chunk that carries the submit's name and its place in the input
  * (records.h), so a chunk is there once whatever happens to a reply, and a submit run again skips
  * what is there. What is found is taken as it is: an older chunk may be cut differently.
+ *
+ * On a store that does not commit a run at once, what may happen to a part of a batch is this:
+ *
+ *   no ids --reserve--> ids --insert--> sent
+ *     ^  ^                |  ^----'  outcome unknown: the same insert again adds what is missing
+ *     |  '--- too old ----'
+ *     |
+ *     '--- rows refused (their id went to a VOID row), or inserted too late (cancelled first):
+ *          a part, and a chunk, of their own
+ *
+ * Too old: nodes give up on a reserved id, and in time forget that they did; a row that comes after
+ * that would never be run. So it is not acknowledged unless RESERVED_MS_MAX have not passed, by a
+ * clock that goes on while the machine sleeps, when the insert has returned.
  * Invariants: I9 (acknowledged only after the run has returned). Single-threaded. */
 #include "cli/submit.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <time.h>
 
-enum { RETRY_MS = 15000, BACKOFF_MS_MIN = 20, BACKOFF_MS_MAX = 1000 };
+enum {
+    RETRY_MS = 15000,
+    BACKOFF_MS_MIN = 20,
+    BACKOFF_MS_MAX = 1000,
+    RESERVED_MS_MAX = 10 * 60 * 1000,
+    TRIES_MAX = 20, /* ids that a job is given, one after the other */
+};
+
+static uint64_t clock_boot_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_BOOTTIME, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
 
 void sender_init(struct submit_sender *sender, struct datastore *ds, struct interrupt *interrupt)
 {
-    *sender = (struct submit_sender){.ds = ds, .interrupt = interrupt};
+    *sender = (struct submit_sender){.ds = ds,
+                                     .interrupt = interrupt,
+                                     .boot_ms = clock_boot_ms,
+                                     .backoff_ms_max = BACKOFF_MS_MAX};
     uint64_t random = 1;
     if (getrandom(&random, sizeof(random), 0) != (ssize_t)sizeof(random))
         random = clock_ms() << 20 ^ (uint64_t)clock_utc_ms();
@@ -159,23 +189,80 @@ static int lane_open(struct submit_sender *sender, const struct lane_name *name,
     return 0;
 }
 
-/* Ids that were reserved and will hold no job: a hole would make the nodes wait for it. `chunk`:
- * what the first of them has to carry, or NULL. */
-static int void_ids(struct submit_sender *sender, const int64_t *ids, size_t n,
-                    const struct submit_chunk *chunk, struct error *err)
+/* A stretch of the batch on its way. Those that are sent are taken out of the list. */
+struct part {
+    const struct lane_name *lane;
+    size_t first, n; /* in the batch */
+    uint64_t types;  /* bits of the sender's types */
+    int64_t id;      /* of its first row, reserved; 0: none yet */
+    uint64_t reserved_ms;
+    bool unsure; /* some of its rows may be there */
+    int tries;
+};
+
+struct sending {
+    struct submit_sender *sender;
+    struct submit_batch *batch;
+    struct part *parts; /* in the order of the input */
+    size_t n_parts, at; /* `at`: the one whose steps are looked at */
+    bool last;
+    bool lost; /* nobody can tell whether a part is there */
+    /* Of the run under way. */
+    struct submit_chunk chunks[SUBMIT_PIECES];
+    const char *types[SUBMIT_PIECES][SUBMIT_TYPES];
+};
+
+static bool part_late(const struct sending *sending, const struct part *part)
 {
-    struct arena mem = {0};
-    struct job *rows = arena_alloc(&mem, n * sizeof(*rows));
-    for (size_t i = 0; i < n; i++)
-        rows[i] = (struct job){.id = ids[i], .state = JOB_VOID, .run = 1, .type = "void"};
-    struct ds_step step = {.kind = DS_INSERT,
-                           .insert = {.jobs = rows, .n_jobs = n, .chunk = chunk}};
-    int rc = datastore_step(sender->ds, &step, &mem, err);
-    arena_release(&mem);
-    return rc;
+    return !sending->sender->ds->class->one_commit &&
+           sending->sender->boot_ms() - part->reserved_ms > RESERVED_MS_MAX;
 }
 
-/* The unfinished job that owns a key. ERR_NOT_FOUND: it has ended by now. */
+/* Puts `n` parts in the place of the one at `at`, and goes on to the next one. */
+static void parts_replace(struct sending *sending, const struct part *by, size_t n)
+{
+    size_t at = sending->at, rest = sending->n_parts - at - 1;
+    sending->parts = cli_grow(sending->parts, (at + n + rest + 1) * sizeof(*sending->parts));
+    memmove(sending->parts + at + n, sending->parts + at + 1, rest * sizeof(*sending->parts));
+    memcpy(sending->parts + at, by, n * sizeof(*by));
+    sending->n_parts = at + n + rest;
+    sending->at = at + n;
+}
+
+/* The part is dealt with but for the rows that are `left`: each stretch of those is a part of its
+ * own from now on. */
+static int parts_again(struct sending *sending, const bool *left, struct error *err)
+{
+    const struct part part = sending->parts[sending->at];
+    struct part *again = cli_alloc((part.n / 2 + 1) * sizeof(*again));
+    size_t n = 0;
+    for (size_t i = 0; i < part.n; i++) {
+        if (!left[i])
+            continue;
+        if (i == 0 || !left[i - 1])
+            again[n++] = (struct part){.lane = part.lane,
+                                       .first = part.first + i,
+                                       .types = part.types,
+                                       .tries = part.tries + 1};
+        again[n - 1].n++;
+    }
+    parts_replace(sending, again, n);
+    free(again);
+    if (n > 0 && part.tries + 1 == TRIES_MAX)
+        return error_set(err, ERR_REFUSED,
+                         "the ids of %zu jobs were taken %d times over by somebody else", part.n,
+                         TRIES_MAX);
+    return 0;
+}
+
+static void ids_note(struct submit_sender *sender, int64_t id, int64_t n)
+{
+    id_set_add(&sender->ids, (struct range){.a = id, .b = id + n});
+}
+
+/* ---- rows that were refused ------------------------------------------------------------------ */
+
+/* The unfinished job that owns a key; 0: there is none any more. */
 static int key_owner(struct submit_sender *sender, const char *key, int64_t *ret_id,
                      struct error *err)
 {
@@ -183,205 +270,361 @@ static int key_owner(struct submit_sender *sender, const char *key, int64_t *ret
     struct ds_step step = {.kind = DS_JOBS_READ,
                            .jobs_read = {.key = key, .rows_max = 1, .brief = true}};
     int rc = datastore_step(sender->ds, &step, &mem, err);
-    if (rc == 0 && step.jobs_read.ret_n == 0)
-        rc = ERR_NOT_FOUND;
     if (rc == 0)
-        *ret_id = step.jobs_read.ret_jobs[0].id;
+        *ret_id = step.jobs_read.ret_n > 0 ? step.jobs_read.ret_jobs[0].id : 0;
     arena_release(&mem);
     return rc;
 }
 
-/* Takes note of the ids of an inserted piece. Rows refused for their key stand for the job that
- * owns the key; their own ids become void. */
-static int piece_accept(struct submit_sender *sender, const struct submit_batch *batch,
-                        const struct submit_piece *piece, const struct ds_step *insert,
-                        int64_t first, struct error *err)
-{
-    const int32_t *row_rc = insert->insert.ret_rc;
-    int64_t *refused = NULL;
-    size_t n_refused = 0;
-    int rc = 0;
-    for (size_t i = 0; i < piece->n && rc == 0; i++) {
-        int64_t id = first + (int64_t)i;
-        const struct job *job = &batch->jobs[piece->first + i];
-        if (row_rc[i] == 0) {
-            id_set_add(&sender->ids, (struct range){.a = id, .b = id + 1});
-            continue;
-        }
-        refused = cli_grow(refused, (n_refused + 1) * sizeof(*refused));
-        refused[n_refused++] = id;
-        sender->taken++;
-        int64_t owner = 0;
-        if (job->spec != NULL && job->spec->key != NULL)
-            rc = key_owner(sender, job->spec->key, &owner, err);
-        if (owner > 0)
-            id_set_add(&sender->ids, (struct range){.a = owner, .b = owner + 1});
-        if (rc == ERR_NOT_FOUND)
-            rc = 0;
-    }
-    /* The chunk stands with its first row: where that was refused, with the void in its place. */
-    if (rc == 0 && n_refused > 0)
-        rc =
-            void_ids(sender, refused, n_refused, row_rc[0] != 0 ? insert->insert.chunk : NULL, err);
-    free(refused);
-    return rc;
-}
-
-/* Someone else has inserted this chunk, or our own reply was lost. *ret_there: it is there. */
-static int piece_look(struct submit_sender *sender, int64_t index, size_t n, bool *ret_there,
-                      struct error *err)
-{
-    *ret_there = false;
-    if (sender->name[0] == '\0')
-        return 0;
-    int rc = found_read(sender, err);
-    for (size_t i = 0; rc == 0 && i < sender->n_found; i++) {
-        const struct submit_chunk *chunk = &sender->found[i];
-        if (chunk->index != index)
-            continue;
-        if (chunk->count != (int64_t)n)
-            return error_set(err, ERR_REFUSED,
-                             "another submit named %s is under way with other input; wait for it, "
-                             "or give another --token",
-                             sender->name);
-        id_set_add(&sender->ids, (struct range){.a = chunk->id, .b = chunk->id + chunk->count});
-        *ret_there = true;
-    }
-    return rc;
-}
-
-struct sending {
-    struct submit_sender *sender;
-    struct submit_batch *batch;
-    struct submit_chunk chunks[SUBMIT_PIECES];
-    const char *types[SUBMIT_PIECES][SUBMIT_TYPES];
-    size_t at; /* pieces before this are dealt with */
-    bool last;
+/* What becomes of the rows of a part. */
+struct fates {
+    bool *left;      /* to be sent again, under a new id */
+    bool *taken;     /* refused: its key belongs to another job */
+    int64_t *owners; /* that job; 0: it has ended since */
+    struct job *voids;
+    size_t n_voids;
 };
 
-/* Two steps for each piece from `at` on. */
-static int steps_make(struct sending *sending, size_t *ret_n, struct error *err)
+/* A row refused for its key stands for the owner of that. Where that has ended meanwhile, or the
+ * key is not the reason, there is nothing in the way of the job. The first row of a chunk is
+ * settled: where it was its key, a VOID row has its place in the submit. */
+static int fates_find(struct sending *sending, const struct part *part, const int32_t *row_rc,
+                      struct fates *fates, struct error *err)
 {
     struct submit_sender *sender = sending->sender;
-    struct submit_batch *batch = sending->batch;
-    size_t n = 0;
-    for (size_t i = sending->at; i < batch->n_pieces; i++) {
-        const struct submit_piece *piece = &batch->pieces[i];
-        int32_t lane = 0;
-        int rc = lane_open(sender, &piece->lane, &lane, err);
+    for (size_t i = 0; i < part->n; i++) {
+        const struct job *job = &sending->batch->jobs[part->first + i];
+        const char *key = job->spec != NULL ? job->spec->key : NULL;
+        if (row_rc[i] == 0)
+            continue;
+        int rc = key != NULL ? key_owner(sender, key, &fates->owners[i], err) : 0;
         if (rc < 0)
             return rc;
-        size_t n_types = 0;
-        for (size_t t = 0; t < sender->n_types; t++)
-            if (piece->types >> t & 1)
-                sending->types[i][n_types++] = sender->types[t];
-        sending->chunks[i] = (struct submit_chunk){
-            .submit = sender->name,
-            .index = sender->index + (int64_t)piece->first,
-            .count = (int64_t)piece->n,
-            .last = sending->last && i + 1 == batch->n_pieces,
-        };
-        sender->steps[n++] = (struct ds_step){.kind = DS_RESERVE,
-                                              .reserve = {.lane = lane,
-                                                          .count = (int64_t)piece->n,
-                                                          .types = sending->types[i],
-                                                          .n_types = n_types}};
-        sender->steps[n++] = (struct ds_step){
-            .kind = DS_INSERT,
-            .insert = {.jobs = batch->jobs + piece->first,
-                       .n_jobs = piece->n,
-                       .from_reserve = true,
-                       .chunk = sender->name[0] != '\0' ? &sending->chunks[i] : NULL}};
+        bool carrier = i == 0 && sender->name[0] != '\0';
+        fates->taken[i] = fates->owners[i] > 0 || (key != NULL && carrier);
+        fates->left[i] = !fates->taken[i];
+        /* A token of its own: an insert tried again must not take the void for its job. */
+        fates->voids[fates->n_voids++] = (struct job){.id = part->id + (int64_t)i,
+                                                      .state = JOB_VOID,
+                                                      .run = 1,
+                                                      .type = "void",
+                                                      .token = fates->taken[i] ? -job->token : 0};
     }
-    *ret_n = n;
     return 0;
 }
 
-/* The first piece that did not succeed. 0: dealt with, go on; or what to do about it. */
-static int piece_failed(struct sending *sending, const struct ds_step *reserve,
-                        const struct ds_step *insert, struct error *err)
+/* Puts VOID rows where no job will be: a hole would make the nodes wait for it. What keeps a row
+ * out for its key is that void's being there; where another row has that id, too, the job is sent
+ * again, and its key decides there. Without its first row a chunk is not there at all. */
+static int fates_settle(struct sending *sending, const struct part *part, struct fates *fates,
+                        struct error *err)
+{
+    struct arena mem = {0};
+    struct ds_step step = {.kind = DS_INSERT,
+                           .insert = {.jobs = fates->voids, .n_jobs = fates->n_voids}};
+    int rc = datastore_step(sending->sender->ds, &step, &mem, err);
+    bool carried = sending->sender->name[0] == '\0' || !fates->left[0];
+    for (size_t i = 0; rc == 0 && i < fates->n_voids; i++) {
+        size_t row = (size_t)(fates->voids[i].id - part->id);
+        if (row == 0 && fates->taken[0] && step.insert.ret_rc[i] != 0)
+            carried = sending->sender->name[0] == '\0';
+        if (fates->taken[row] && (step.insert.ret_rc[i] != 0 || !carried)) {
+            fates->taken[row] = false;
+            fates->left[row] = true;
+        }
+    }
+    arena_release(&mem);
+    return rc;
+}
+
+/* Cancels what was inserted too late. What has run by then was not too late, and its chunk stays.
+ * Backwards: the others are known by the first row. */
+static int rows_withdraw(struct sending *sending, const struct part *part, const int32_t *row_rc,
+                         struct fates *fates, struct error *err)
+{
+    bool ran = false;
+    for (size_t i = part->n; i-- > 0;) {
+        if (row_rc[i] != 0 || (i == 0 && ran))
+            continue;
+        struct arena mem = {0};
+        struct ds_step step = {.kind = DS_CANCEL,
+                               .cancel = {.id = part->id + (int64_t)i, .disown = true}};
+        int rc = datastore_step(sending->sender->ds, &step, &mem, err);
+        arena_release(&mem);
+        fates->left[i] = rc == 0 || rc == ERR_NOT_FOUND ||
+                         (rc == ERR_CONFLICT && step.cancel.ret_before == JOB_CANCELLED);
+        if (rc < 0 && rc != ERR_NOT_FOUND && rc != ERR_CONFLICT)
+            return rc;
+        ran = ran || !fates->left[i];
+    }
+    return 0;
+}
+
+/* The part's insert has looked at every row: takes note of the ids, and what is left stays
+ * in the list. After an error nothing is noted: the same insert comes to the same. */
+static int part_accept(struct sending *sending, const int32_t *row_rc, struct error *err)
 {
     struct submit_sender *sender = sending->sender;
-    const struct submit_piece *piece = &sending->batch->pieces[sending->at];
-    int code = reserve->rc != 0 ? reserve->rc : insert->rc;
-    bool there = false;
-    if (code != ERR_DUPLICATE && code != ERR_UNKNOWN_OUTCOME)
-        return code;
-    int rc = piece_look(sender, sender->index + (int64_t)piece->first, piece->n, &there, err);
-    if (rc == 0 && code == ERR_DUPLICATE && reserve->rc == 0) {
-        int64_t *ids = cli_alloc(piece->n * sizeof(*ids));
-        for (size_t i = 0; i < piece->n; i++)
-            ids[i] = reserve->reserve.ret_first + (int64_t)i;
-        rc = void_ids(sender, ids, piece->n, NULL, err);
-        free(ids);
+    const struct part part = sending->parts[sending->at];
+    struct arena mem = {0};
+    struct fates fates = {.left = arena_alloc(&mem, part.n * sizeof(*fates.left)),
+                          .taken = arena_alloc(&mem, part.n * sizeof(*fates.taken)),
+                          .owners = arena_alloc(&mem, part.n * sizeof(*fates.owners)),
+                          .voids = arena_alloc(&mem, part.n * sizeof(*fates.voids))};
+    int rc = fates_find(sending, &part, row_rc, &fates, err);
+    if (rc == 0 && fates.n_voids > 0)
+        rc = fates_settle(sending, &part, &fates, err);
+    if (rc == 0 && part_late(sending, &part))
+        rc = rows_withdraw(sending, &part, row_rc, &fates, err);
+    for (size_t i = 0; rc == 0 && i < part.n; i++) {
+        if (row_rc[i] == 0 && !fates.left[i])
+            ids_note(sender, part.id + (int64_t)i, 1);
+        if (fates.taken[i] && fates.owners[i] > 0)
+            ids_note(sender, fates.owners[i], 1);
+        sender->taken += fates.taken[i];
     }
+    if (rc == 0)
+        rc = parts_again(sending, fates.left, err);
+    else
+        sending->parts[sending->at].unsure = true;
+    arena_release(&mem);
+    return rc;
+}
+
+/* ---- what somebody else has sent ------------------------------------------------------------- */
+
+static int64_t part_index(const struct sending *sending, const struct part *part)
+{
+    return sending->sender->index + (int64_t)part->first;
+}
+
+static int other_input(const struct submit_sender *sender, struct error *err)
+{
+    return error_set(err, ERR_REFUSED,
+                     "another submit named %s is under way with other input; wait for it, or give "
+                     "another --token",
+                     sender->name);
+}
+
+/* Whether the found chunks are the part: all of it in one, or what is there of one that was cut,
+ * and what fills its gaps. */
+static int found_check(const struct sending *sending, const struct part *part, struct error *err)
+{
+    const struct submit_sender *sender = sending->sender;
+    int64_t a = part_index(sending, part), b = a + (int64_t)part->n;
+    bool whole = false, cut = false, any = false;
+    for (size_t i = 0; i < sender->n_found; i++) {
+        const struct submit_chunk *chunk = &sender->found[i];
+        int64_t end = chunk->index + chunk->count;
+        if (end <= a || chunk->index >= b)
+            continue;
+        if (chunk->index < a || end > b)
+            return other_input(sender, err);
+        any = true;
+        cut = cut || chunk->cut;
+        whole = whole || (chunk->index == a && end == b);
+    }
+    return any && !whole && !cut ? other_input(sender, err) : 0;
+}
+
+/* Somebody else has inserted the part's chunk, or our own reply was lost: takes what is there
+ * and leaves the rest in the list. *ret_there: something was. */
+static int part_look(struct sending *sending, bool *ret_there, struct error *err)
+{
+    struct submit_sender *sender = sending->sender;
+    const struct part part = sending->parts[sending->at];
+    int64_t a = part_index(sending, &part), b = a + (int64_t)part.n;
+    *ret_there = false;
+    int rc = found_read(sender, err);
+    if (rc == 0)
+        rc = found_check(sending, &part, err);
     if (rc < 0)
         return rc;
-    if (!there)
-        return code;
-    sending->at++;
+    bool *left = cli_alloc(part.n * sizeof(*left));
+    memset(left, true, part.n * sizeof(*left));
+    for (size_t i = 0; i < sender->n_found; i++) {
+        const struct submit_chunk *chunk = &sender->found[i];
+        if (chunk->index < a || chunk->index >= b)
+            continue;
+        ids_note(sender, chunk->id, chunk->count);
+        memset(left + (chunk->index - a), false, (size_t)chunk->count * sizeof(*left));
+        *ret_there = true;
+    }
+    if (*ret_there)
+        rc = parts_again(sending, left, err);
+    free(left);
+    return rc;
+}
+
+/* Reserved ids that are of no use. Best effort: what is left of them the nodes declare void. */
+static void ids_void(struct submit_sender *sender, int64_t first, size_t n)
+{
+    struct arena mem = {0};
+    struct job *rows = arena_alloc(&mem, n * sizeof(*rows));
+    for (size_t i = 0; i < n; i++)
+        rows[i] =
+            (struct job){.id = first + (int64_t)i, .state = JOB_VOID, .run = 1, .type = "void"};
+    struct ds_step step = {.kind = DS_INSERT, .insert = {.jobs = rows, .n_jobs = n}};
+    (void)datastore_step(sender->ds, &step, &mem, NULL);
+    arena_release(&mem);
+}
+
+/* ---- runs ------------------------------------------------------------------------------------ */
+
+/* The steps of one part: to reserve, unless it has ids, and to insert. */
+static int steps_add(struct sending *sending, size_t at, size_t *n, struct error *err)
+{
+    struct submit_sender *sender = sending->sender;
+    struct part *part = &sending->parts[at];
+    struct job *jobs = sending->batch->jobs + part->first;
+    int32_t lane = 0;
+    int rc = lane_open(sender, part->lane, &lane, err);
+    if (rc < 0)
+        return rc;
+    size_t n_types = 0;
+    for (size_t t = 0; t < sender->n_types; t++)
+        if (part->types >> t & 1)
+            sending->types[at][n_types++] = sender->types[t];
+    sending->chunks[at] = (struct submit_chunk){
+        .submit = sender->name,
+        .index = part_index(sending, part),
+        .count = (int64_t)part->n,
+        .last = sending->last && part->first + part->n == sending->batch->n,
+    };
+    /* Where rows may be there, they are looked for first, and cancelled then. */
+    if (part->id != 0 && !part->unsure && part_late(sending, part)) {
+        ids_void(sender, part->id, part->n);
+        part->id = 0;
+    }
+    if (part->id == 0)
+        sender->steps[(*n)++] = (struct ds_step){.kind = DS_RESERVE,
+                                                 .reserve = {.lane = lane,
+                                                             .count = (int64_t)part->n,
+                                                             .types = sending->types[at],
+                                                             .n_types = n_types}};
+    for (size_t i = 0; i < part->n; i++)
+        jobs[i].id = part->id != 0 ? part->id + (int64_t)i : 0;
+    sender->steps[(*n)++] = (struct ds_step){
+        .kind = DS_INSERT,
+        .insert = {.jobs = jobs,
+                   .n_jobs = part->n,
+                   .from_reserve = part->id == 0,
+                   .chunk = sender->name[0] != '\0' ? &sending->chunks[at] : NULL}};
     return 0;
 }
 
-/* One run with all that is left. 0: progress was made, or a code that says why not. */
-static int pieces_send(struct sending *sending, struct error *err)
+/* The part did not succeed. 0: dealt with, go on; or what to do about it. */
+static int part_failed(struct sending *sending, const struct ds_step *reserve,
+                       const struct ds_step *insert, struct error *err)
 {
     struct submit_sender *sender = sending->sender;
-    size_t n_steps = 0;
-    int rc = steps_make(sending, &n_steps, err);
+    struct part *part = &sending->parts[sending->at];
+    bool reserved = reserve == NULL || reserve->rc == 0;
+    /* Without ids of ours only a commit of both steps can have put the rows there. */
+    bool both = !reserved && insert->rc == ERR_UNKNOWN_OUTCOME;
+    bool other = reserved && insert->rc == ERR_DUPLICATE, there = false;
+    int code = reserved ? insert->rc : reserve->rc;
+    part->unsure = part->unsure || (reserved && code == ERR_UNKNOWN_OUTCOME);
+    sending->lost = both && sender->name[0] == '\0';
+    if (sending->lost || (!both && !other))
+        return code;
+    int64_t first = part->id;
+    size_t n = part->n;
+    int rc = part_look(sending, &there, err);
+    if (rc == 0 && other)
+        ids_void(sender, first, n);
+    return rc < 0 ? rc : there ? 0 : code;
+}
+
+/* One run with what is left, or with as much of it as a run takes. 0: progress was made, or a code
+ * that says why not. */
+static int parts_send(struct sending *sending, struct error *err)
+{
+    struct submit_sender *sender = sending->sender;
+    size_t n_steps = 0, n_parts = 0;
+    int rc = 0;
+    for (; n_parts < sending->n_parts && n_parts < SUBMIT_PIECES && rc == 0; n_parts++)
+        rc = steps_add(sending, n_parts, &n_steps, err);
     if (rc < 0)
         return rc;
     struct ds_run run = {.steps = sender->steps, .n_steps = n_steps};
+    uint64_t began_ms = sender->boot_ms();
     datastore_run(sender->ds, &run);
-    for (size_t i = 0; i < n_steps && rc == 0; i += 2) {
-        const struct ds_step *reserve = &sender->steps[i], *insert = &sender->steps[i + 1];
-        if (reserve->rc != 0 || insert->rc != 0) {
-            rc = piece_failed(sending, reserve, insert, err);
-            if (rc < 0 && err->code != rc)
-                error_set(err, rc, "%s", run.err.code != 0 ? run.err.text : error_text(rc));
-            break;
+    sending->at = 0;
+    bool failed = false;
+    for (size_t i = 0, step = 0; i < n_parts && rc == 0 && !failed; i++) {
+        struct part *part = &sending->parts[sending->at];
+        const struct ds_step *reserve = part->id == 0 ? &sender->steps[step++] : NULL;
+        const struct ds_step *insert = &sender->steps[step++];
+        if (reserve != NULL && reserve->rc == 0) {
+            part->id = reserve->reserve.ret_first;
+            part->reserved_ms = began_ms;
         }
-        rc = piece_accept(sender, sending->batch, &sending->batch->pieces[sending->at], insert,
-                          reserve->reserve.ret_first, err);
-        sending->at++;
+        failed = insert->rc != 0;
+        rc = failed ? part_failed(sending, reserve, insert, err)
+                    : part_accept(sending, insert->insert.ret_rc, err);
+        if (rc < 0 && err->code != rc)
+            error_set(err, rc, "%s", run.err.code != 0 ? run.err.text : error_text(rc));
     }
     arena_release(&run.mem);
     return rc;
 }
 
 /* True when trying again is safe and may help. */
-static bool retry_helps(const struct submit_sender *sender, int rc)
+static bool retry_helps(const struct sending *sending, int rc)
 {
-    return rc == ERR_UNAVAILABLE || rc == ERR_BUSY ||
-           (rc == ERR_UNKNOWN_OUTCOME && sender->name[0] != '\0');
+    return rc == ERR_UNAVAILABLE || rc == ERR_BUSY || (rc == ERR_UNKNOWN_OUTCOME && !sending->lost);
+}
+
+static void sending_init(struct sending *sending, struct submit_sender *sender,
+                         struct submit_batch *batch, bool last)
+{
+    *sending = (struct sending){.sender = sender, .batch = batch, .last = last};
+    sending->parts = cli_alloc(batch->n_pieces * sizeof(*sending->parts));
+    for (size_t i = 0; i < batch->n_pieces; i++) {
+        const struct submit_piece *piece = &batch->pieces[i];
+        sending->parts[sending->n_parts++] = (struct part){
+            .lane = &piece->lane, .first = piece->first, .n = piece->n, .types = piece->types};
+    }
+}
+
+/* What was accepted counts also when the rest was not. */
+static void sending_end(struct sending *sending)
+{
+    struct submit_sender *sender = sending->sender;
+    size_t sent = sending->n_parts > 0 ? sending->parts[0].first : sending->batch->n;
+    sender->beyond = (int64_t)(sending->batch->n - sent);
+    for (size_t i = 0; i < sending->n_parts; i++)
+        sender->beyond -= (int64_t)sending->parts[i].n;
+    sender->index += (int64_t)sent;
+    batch_reset(sending->batch);
+    free(sending->parts);
+    free(sending);
 }
 
 int sender_send(struct submit_sender *sender, struct submit_batch *batch, bool last,
                 struct error *err)
 {
     struct sending *sending = cli_alloc(sizeof(*sending));
-    *sending = (struct sending){.sender = sender, .batch = batch, .last = last};
+    sending_init(sending, sender, batch, last);
     uint64_t began_ms = clock_ms(), backoff_ms = BACKOFF_MS_MIN;
     int rc = 0;
-    while (sending->at < batch->n_pieces) {
+    while (sending->n_parts > 0) {
         err->code = 0;
-        rc = pieces_send(sending, err);
+        rc = parts_send(sending, err);
         if (rc == 0)
             continue;
-        if (!retry_helps(sender, rc) || clock_ms() - began_ms > RETRY_MS ||
+        if (!retry_helps(sending, rc) || clock_ms() - began_ms > RETRY_MS ||
             interrupt_seen(sender->interrupt) != 0)
             break;
+        if (backoff_ms > sender->backoff_ms_max)
+            backoff_ms = sender->backoff_ms_max;
         interrupt_wait(sender->interrupt, -1, backoff_ms);
-        backoff_ms = backoff_ms * 2 < BACKOFF_MS_MAX ? backoff_ms * 2 : BACKOFF_MS_MAX;
+        backoff_ms *= 2;
     }
-    /* What was accepted counts also when the rest was not. */
-    size_t sent = batch->n;
-    if (sending->at < batch->n_pieces)
-        sent = batch->pieces[sending->at].first;
-    sender->index += (int64_t)sent;
-    free(sending);
-    batch_reset(batch);
-    if (rc == ERR_UNKNOWN_OUTCOME && sender->name[0] == '\0')
+    bool unsure = sending->lost || (sending->n_parts > 0 && sending->parts[0].unsure);
+    sending_end(sending);
+    if (rc < 0 && unsure && sender->name[0] == '\0')
         error_set(err, rc,
                   "the datastore did not answer, the job may be submitted or not; see `stint job "
                   "list` (with --token NAME a submit can be repeated safely)");

@@ -113,11 +113,22 @@ struct ds_reserve {
 
 /* Inserts rows whose ids were reserved (or are holes: VOID rows, SLOT rows). Each row stands alone:
  *   ret_rc[i]  0: there now (inserted, or found with the same token: one's own earlier try)
- *              ERR_DUPLICATE: another row has that id, or another unfinished job has that key
+ *              ERR_DUPLICATE: another row has that id (a VOID row that a node put into a hole, say),
+ *              or another unfinished job has that key
  * The step's rc is 0 when every row was looked at. from_reserve: the ids are those of the
  * DS_RESERVE just before in the same run, jobs[i].id is ignored. created_ms 0: the store's clock.
- * chunk: NULL, or what the first row of the batch carries (records.h); ERR_DUPLICATE for the whole
- * step, nothing written, when a chunk of that submit and index is there already. */
+ *
+ * A store without one_commit may cut an insert in the middle: ERR_UNKNOWN_OUTCOME, and any of the
+ * rows are there. The same insert again (the same ids, now in jobs[].id, tokens and chunk) adds
+ * those that are missing.
+ *
+ * chunk: NULL, or what the first row carries (records.h). ERR_DUPLICATE for the whole step, nothing
+ * written, when a chunk of that submit and index begins at another id: somebody else's. The first
+ * row is written before, or with, the others, so that none is there without the chunk. When it is
+ * refused, ret_rc[0] is ERR_DUPLICATE, and
+ *   for its key      a VOID row with the token -jobs[0].token takes its id and carries the chunk;
+ *                    found there by a second try, it is left as it is
+ *   for its id       no row is written, and all of ret_rc are ERR_DUPLICATE */
 struct ds_insert {
     struct job *jobs;
     size_t n_jobs;
@@ -126,7 +137,16 @@ struct ds_insert {
     int32_t *ret_rc; /* n_jobs codes */
 };
 
-/* The chunks of a submit, ascending by index (none: ret_n 0). */
+/* The chunks of a submit, ascending by index (none: ret_n 0).
+ *
+ * A store without one_commit presents a chunk as the longest runs of its rows that are there, each
+ * a chunk with its own index, id and count; `cut` where that is not all of it, `last` only with the
+ * last row of a chunk that is the last. So what is presented may have gaps, for the caller to fill
+ * with chunks of their own. A row is not there when its id has none, or one that stands for no
+ * job of the submit: with token 0, VOID or cancelled (by `disown`). Ids without a row get a VOID
+ * row first: so an insert that was cut, or that is still under way, adds nothing to a gap any more
+ * (it is refused there, and its sender takes new ids). A VOID row with a token is there: it stands
+ * for a job that was refused for its key. */
 struct ds_submit_find {
     const char *submit;
     struct submit_chunk *ret_chunks;
@@ -282,9 +302,13 @@ struct ds_finish {
 };
 
 /* Guard: unfinished -> cancelled. ret_before: its state until then. Finished already: ERR_CONFLICT
- * with ret_before set; no such job: ERR_NOT_FOUND. Whoever runs it must be asked (DS_NODE_ASK). */
+ * with ret_before set; no such job: ERR_NOT_FOUND. Whoever runs it must be asked (DS_NODE_ASK).
+ * disown: the row also gets the token 0 and loses the chunk it carries, so that its job counts as
+ * not submitted and can be sent again in the same place of its submit. A row that carries a chunk
+ * comes last: the others are known by it. ERR_INVALID on stores with one_commit. */
 struct ds_cancel {
     int64_t id;
+    bool disown;
     enum job_state ret_before;
 };
 
@@ -379,6 +403,9 @@ struct datastore;
 
 struct datastore_class {
     const char *name;
+    /* A run is one commit as far as its steps lead on to each other: a DS_RESERVE and the DS_INSERT
+     * that takes its ids are there together or not at all, and there are no holes. */
+    bool one_commit;
     /* Carries out the runs in order. Backends that can commit several at once do. */
     void (*run)(struct datastore *ds, struct ds_run *const *runs, size_t n_runs);
     /* A descriptor that becomes readable when something that nodes or waiters wait for may have

@@ -117,15 +117,20 @@ static size_t chunk_at(const struct memory_store *store, const char *submit, int
     return low;
 }
 
-static bool chunk_there(const struct memory_store *store, const struct submit_chunk *chunk)
+/* NULL: it is not there. */
+static const struct submit_chunk *chunk_find(const struct memory_store *store,
+                                             const struct submit_chunk *chunk)
 {
     size_t at = chunk_at(store, chunk->submit, chunk->index);
-    return at < store->n_chunks && store->chunks[at].index == chunk->index &&
-           strcmp(store->chunks[at].submit, chunk->submit) == 0;
+    bool there = at < store->n_chunks && store->chunks[at].index == chunk->index &&
+                 strcmp(store->chunks[at].submit, chunk->submit) == 0;
+    return there ? &store->chunks[at] : NULL;
 }
 
 static void chunk_add(struct memory_store *store, const struct submit_chunk *chunk, int64_t id)
 {
+    if (chunk_find(store, chunk) != NULL)
+        return;
     if (store->n_chunks == store->chunks_capacity) {
         store->chunks_capacity = store->chunks_capacity > 0 ? store->chunks_capacity * 2 : 16;
         store->chunks = realloc(store->chunks, store->chunks_capacity * sizeof(*store->chunks));
@@ -140,26 +145,97 @@ static void chunk_add(struct memory_store *store, const struct submit_chunk *chu
     store->n_chunks++;
 }
 
+static void chunk_drop(struct memory_store *store, int64_t id)
+{
+    for (size_t i = 0; i < store->n_chunks; i++)
+        if (store->chunks[i].id == id) {
+            store->n_chunks--;
+            memmove(store->chunks + i, store->chunks + i + 1,
+                    (store->n_chunks - i) * sizeof(*store->chunks));
+            return;
+        }
+}
+
+static int chunk_check(const struct memory_call *call, const struct submit_chunk *chunk)
+{
+    size_t len = chunk->submit != NULL ? strlen(chunk->submit) : 0;
+    if (len < 1 || len > LIMIT_NAME_BYTES || chunk->index < 0 || chunk->count < 1)
+        return ERR_INVALID;
+    const struct submit_chunk *there = chunk_find(call->store, chunk);
+    return there != NULL && there->id != insert_id(call, 0) ? ERR_DUPLICATE : 0;
+}
+
+/* The first row, and the chunk with it. ERR_DUPLICATE: nothing may be written. */
+static int chunk_begin(struct memory_call *call, int32_t *ret_rc)
+{
+    const struct ds_insert *insert = &call->step->insert;
+    int64_t id = insert_id(call, 0);
+    struct job stand_in = {
+        .state = JOB_VOID, .run = 1, .type = "void", .token = -insert->jobs[0].token};
+    *ret_rc = insert_row(call, &insert->jobs[0], id);
+    if (*ret_rc != 0 && insert_row(call, &stand_in, id) != 0)
+        return ERR_DUPLICATE;
+    chunk_add(call->store, insert->chunk, id);
+    return 0;
+}
+
 int memory_insert(struct memory_call *call)
 {
     struct ds_insert *insert = &call->step->insert;
     int rc = insert_check(call);
     if (rc < 0)
         return rc;
-    const struct submit_chunk *chunk = insert->chunk;
-    if (chunk != NULL) {
-        size_t len = chunk->submit != NULL ? strlen(chunk->submit) : 0;
-        if (len < 1 || len > LIMIT_NAME_BYTES || chunk->index < 0 || chunk->count < 1)
-            return ERR_INVALID;
-        if (chunk_there(call->store, chunk))
-            return ERR_DUPLICATE;
-    }
+    if (insert->chunk != NULL)
+        rc = chunk_check(call, insert->chunk);
+    if (rc < 0)
+        return rc;
     insert->ret_rc = arena_alloc(call->mem, insert->n_jobs * sizeof(*insert->ret_rc));
-    for (size_t i = 0; i < insert->n_jobs; i++)
-        insert->ret_rc[i] = insert_row(call, &insert->jobs[i], insert_id(call, i));
-    if (chunk != NULL && insert->ret_rc[0] == 0)
-        chunk_add(call->store, chunk, insert_id(call, 0));
+    bool taken = insert->chunk != NULL && chunk_begin(call, &insert->ret_rc[0]) != 0;
+    for (size_t i = insert->chunk != NULL; i < insert->n_jobs; i++)
+        insert->ret_rc[i] =
+            taken ? ERR_DUPLICATE : insert_row(call, &insert->jobs[i], insert_id(call, i));
     return 0;
+}
+
+/* Whether a row stands for its job of the submit. Where there is none, none will be. */
+static bool chunk_row_there(struct memory_call *call, int64_t id)
+{
+    struct job none = {.state = JOB_VOID, .run = 1, .type = "void"};
+    const struct row *row = row_find(call->store, id);
+    if (row == NULL)
+        return insert_row(call, &none, id) != 0;
+    return row->job.token != 0 || (row->job.state != JOB_VOID && row->job.state != JOB_CANCELLED);
+}
+
+/* Adds the runs of the chunk's rows that are there to `runs`; how many. */
+static size_t chunk_runs(struct memory_call *call, const struct submit_chunk *chunk,
+                         struct submit_chunk *runs)
+{
+    size_t n = 0;
+    bool before = false;
+    for (int64_t i = 0; i < chunk->count; i++) {
+        bool there = chunk_row_there(call, chunk->id + i);
+        if (there && !before) {
+            runs[n] = *chunk;
+            runs[n].index += i;
+            runs[n].id += i;
+            runs[n++].count = 0;
+        }
+        if (there)
+            runs[n - 1].count++;
+        before = there;
+    }
+    for (size_t i = 0; i < n; i++) {
+        runs[i].cut = runs[i].count < chunk->count;
+        runs[i].last = chunk->last && runs[i].id + runs[i].count == chunk->id + chunk->count;
+    }
+    return n;
+}
+
+static int chunk_order(const void *a, const void *b)
+{
+    const struct submit_chunk *chunk_a = a, *chunk_b = b;
+    return (chunk_a->index > chunk_b->index) - (chunk_a->index < chunk_b->index);
 }
 
 int memory_submit_find(struct memory_call *call)
@@ -169,12 +245,17 @@ int memory_submit_find(struct memory_call *call)
     size_t from = chunk_at(store, find->submit, INT64_MIN), to = from;
     while (to < store->n_chunks && strcmp(store->chunks[to].submit, find->submit) == 0)
         to++;
-    find->ret_n = to - from;
-    find->ret_chunks = arena_alloc(call->mem, find->ret_n * sizeof(*find->ret_chunks));
-    for (size_t i = from; i < to; i++) {
-        find->ret_chunks[i - from] = store->chunks[i];
-        find->ret_chunks[i - from].submit = arena_string(call->mem, store->chunks[i].submit);
-    }
+    size_t runs_max = 0;
+    for (size_t i = from; i < to; i++)
+        runs_max += (size_t)store->chunks[i].count / 2 + 1;
+    find->ret_n = 0;
+    find->ret_chunks = arena_alloc(call->mem, runs_max * sizeof(*find->ret_chunks));
+    for (size_t i = from; i < to; i++)
+        find->ret_n += chunk_runs(call, &store->chunks[i], find->ret_chunks + find->ret_n);
+    for (size_t i = 0; i < find->ret_n; i++)
+        find->ret_chunks[i].submit = arena_string(call->mem, find->ret_chunks[i].submit);
+    /* A chunk that fills a gap comes after the one that has it. */
+    qsort(find->ret_chunks, find->ret_n, sizeof(*find->ret_chunks), chunk_order);
     return 0;
 }
 
@@ -235,6 +316,10 @@ int memory_cancel(struct memory_call *call)
     if (rc < 0)
         return rc;
     key_drop(call->store, row); /* the ending stays: only columns changed */
+    if (cancel->disown) {
+        job.token = 0;
+        chunk_drop(call->store, cancel->id);
+    }
     row->job = job;
     return 0;
 }
@@ -290,8 +375,8 @@ static bool job_matches(const struct ds_jobs_read *read, const struct job *job)
            (read->states == 0 || (read->states & 1U << job->state) != 0) &&
            text_matches(read->type, job->type) && text_matches(read->batch, job->batch) &&
            (read->node == 0 || read->node == job->node) &&
-           (read->key == NULL || (unfinished(job) && job->spec != NULL &&
-                                  text_matches(read->key, job->spec->key)));
+           (read->key == NULL ||
+            (unfinished(job) && job->spec != NULL && text_matches(read->key, job->spec->key)));
 }
 
 /* Adds a row to the page where it matches; false: the page was full before it. */

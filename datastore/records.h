@@ -277,6 +277,7 @@ struct submit_chunk {
     int64_t id;         /* its stored id (found); ignored when inserting */
     int64_t count;      /* jobs in the chunk, consecutive ids */
     bool last;          /* no chunk follows */
+    bool cut;           /* found: a part of a chunk of which not all rows are there */
 };
 
 /* ---- finished ranges, history ------------------------------------------------------------ */

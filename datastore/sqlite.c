@@ -472,6 +472,7 @@ static void sqlite_close(struct datastore *ds)
 
 static const struct datastore_class sqlite_class = {
     .name = "sqlite",
+    .one_commit = true,
     .run = sqlite_run,
     .wake_fd = sqlite_wake_fd,
     .wake_clear = sqlite_wake_clear,

@@ -296,8 +296,9 @@ static int chunk_check(struct sqlite_call *call, const struct submit_chunk *chun
     bind_text(stmt, 1, chunk->submit);
     bind_int(stmt, 2, chunk->index);
     int rc = sql_step(call->store, stmt);
+    bool same = rc == 1 && sqlite3_column_int64(stmt, 0) == insert_id(call, 0);
     sqlite3_reset(stmt);
-    return rc == 1 ? ERR_DUPLICATE : rc;
+    return rc == 1 && !same ? ERR_DUPLICATE : rc < 0 ? rc : 0;
 }
 
 static int chunk_add(struct sqlite_call *call, const struct submit_chunk *chunk, int64_t id)
@@ -313,6 +314,25 @@ static int chunk_add(struct sqlite_call *call, const struct submit_chunk *chunk,
     return sql_run(call->store, stmt);
 }
 
+static int row_add(struct sqlite_call *call, const struct job *job, int64_t id)
+{
+    sqlite3_stmt *stmt = sql_use(call->store, SQL_JOB_ADD);
+    return stmt != NULL ? insert_row(call, stmt, job, id) : ERR_UNAVAILABLE;
+}
+
+/* The first row, and the chunk with it. *ret_taken: another has the id, nothing may be written. */
+static int chunk_begin(struct sqlite_call *call, int32_t *ret_code, bool *ret_taken)
+{
+    const struct ds_insert *insert = &call->step->insert;
+    int64_t id = insert_id(call, 0);
+    struct job stand_in = {
+        .state = JOB_VOID, .run = 1, .type = "void", .token = -insert->jobs[0].token};
+    *ret_code = row_add(call, &insert->jobs[0], id);
+    int rc = *ret_code == ERR_DUPLICATE ? row_add(call, &stand_in, id) : *ret_code;
+    *ret_taken = rc == ERR_DUPLICATE;
+    return *ret_taken ? 0 : rc < 0 ? rc : chunk_add(call, insert->chunk, id);
+}
+
 int sqlite_insert(struct sqlite_call *call)
 {
     struct ds_insert *insert = &call->step->insert;
@@ -321,19 +341,17 @@ int sqlite_insert(struct sqlite_call *call)
         rc = chunk_check(call, insert->chunk);
     if (rc < 0)
         return rc;
+    bool taken = false;
     int32_t *codes = arena_alloc(call->mem, insert->n_jobs * sizeof(*codes));
-    for (size_t i = 0; i < insert->n_jobs; i++) {
-        sqlite3_stmt *stmt = sql_use(call->store, SQL_JOB_ADD);
-        if (stmt == NULL)
-            return ERR_UNAVAILABLE;
-        codes[i] = insert_row(call, stmt, &insert->jobs[i], insert_id(call, i));
+    if (insert->chunk != NULL)
+        rc = chunk_begin(call, &codes[0], &taken);
+    for (size_t i = insert->chunk != NULL; rc == 0 && i < insert->n_jobs; i++) {
+        codes[i] = taken ? ERR_DUPLICATE : row_add(call, &insert->jobs[i], insert_id(call, i));
         if (call->store->trouble != SQLITE_OK)
-            return codes[i];
+            rc = codes[i];
     }
     insert->ret_rc = codes;
-    if (insert->chunk != NULL && codes[0] == 0)
-        return chunk_add(call, insert->chunk, insert_id(call, 0));
-    return 0;
+    return rc;
 }
 
 int sqlite_submit_find(struct sqlite_call *call)
@@ -437,6 +455,8 @@ int sqlite_cancel(struct sqlite_call *call)
 {
     struct job job;
     struct interned seen = {0};
+    if (call->step->cancel.disown)
+        return ERR_INVALID; /* a reservation is never without its rows here */
     int rc = job_get(call, call->step->cancel.id, &seen, ROW_RECORD, &job);
     if (rc <= 0)
         return rc < 0 ? rc : ERR_NOT_FOUND;

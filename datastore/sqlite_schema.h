@@ -81,8 +81,8 @@ enum { JOB_STATE_BASE = 10 };
     X(PAGE_KEY, "SELECT id,state,type,batch,node FROM jobs INDEXED BY jobs_ukey"                   \
                 " WHERE ukey=?3 AND id>=?1 AND id<?2 ORDER BY id")                                 \
     X(WAIT_ADD, "INSERT OR IGNORE INTO waits(parent,child) VALUES(?1,?2)")                         \
-    X(CHUNK_THERE, "SELECT 1 FROM chunks WHERE submit=?1 AND at=?2")                               \
-    X(CHUNK_ADD, "INSERT INTO chunks(submit,at,id,count,last) VALUES(?1,?2,?3,?4,?5)")             \
+    X(CHUNK_THERE, "SELECT id FROM chunks WHERE submit=?1 AND at=?2")                              \
+    X(CHUNK_ADD, "INSERT OR IGNORE INTO chunks(submit,at,id,count,last) VALUES(?1,?2,?3,?4,?5)")   \
     X(CHUNKS_FIND, "SELECT at,id,count,last FROM chunks WHERE submit=?1 ORDER BY at")              \
     X(STINT_ADD, "INSERT OR IGNORE INTO stints(a,b,node,done,failed,cancelled,first,last)"         \
                  " VALUES(?1,?2,?3,?4,?5,?6,?7,?8)")                                               \

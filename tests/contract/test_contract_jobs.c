@@ -160,52 +160,6 @@ CONTRACT_TEST(a_batch_past_the_limit_is_refused, s)
     ck_assert(job_find(s, LIMIT_BATCH_JOBS, &found));
 }
 
-/* ---- chunks of a bulk submit ---------------------------------------------------------------- */
-
-static int chunk_submit(struct store *s, const char *name, int64_t index, int64_t count, bool last,
-                        int64_t *ret_first)
-{
-    struct submit_chunk chunk = {.submit = name, .index = index, .count = count, .last = last};
-    struct job *jobs = arena_alloc(&s->mem, (size_t)count * sizeof(*jobs));
-    for (int64_t i = 0; i < count; i++)
-        jobs[i] = plain_job(0, index + i);
-    struct ds_step steps[] = {
-        {.kind = DS_RESERVE, .reserve.count = count},
-        {.kind = DS_INSERT,
-         .insert = {.jobs = jobs, .n_jobs = (size_t)count, .from_reserve = true, .chunk = &chunk}}};
-    int rc = do_run(s, steps, 2);
-    *ret_first = steps[0].reserve.ret_first;
-    return rc;
-}
-
-CONTRACT_TEST(a_chunk_is_there_once, s)
-{
-    int64_t first[4], late;
-    ck_assert_int_eq(chunk_submit(s, "big", 10, 5, true, &first[2]), 0);
-    ck_assert_int_eq(chunk_submit(s, "big", 0, 4, false, &first[0]), 0);
-    ck_assert_int_eq(chunk_submit(s, "big", 4, 6, false, &first[1]), 0);
-    ck_assert_int_eq(chunk_submit(s, "other", 4, 1, true, &first[3]), 0);
-    ck_assert_int_eq(chunk_submit(s, "big", 4, 6, false, &late), ERR_DUPLICATE);
-    struct job none;
-    for (int64_t i = 0; i < 6; i++)
-        ck_assert(!job_find(s, late + i, &none));
-    struct ds_step step = {.kind = DS_SUBMIT_FIND, .submit_find.submit = "big"};
-    ck_assert_int_eq(do_step(s, &step), 0);
-    static const int64_t indexes[] = {0, 4, 10}, counts[] = {4, 6, 5};
-    ck_assert_uint_eq(step.submit_find.ret_n, 3);
-    for (size_t i = 0; i < 3; i++) {
-        const struct submit_chunk *chunk = &step.submit_find.ret_chunks[i];
-        ck_assert_str_eq(chunk->submit, "big");
-        ck_assert_int_eq(chunk->index, indexes[i]);
-        ck_assert_int_eq(chunk->count, counts[i]);
-        ck_assert_int_eq(chunk->id, first[i]);
-        ck_assert_int_eq(chunk->last, i == 2);
-    }
-    step = (struct ds_step){.kind = DS_SUBMIT_FIND, .submit_find.submit = "bi"};
-    ck_assert_int_eq(do_step(s, &step), 0);
-    ck_assert_uint_eq(step.submit_find.ret_n, 0);
-}
-
 /* ---- unique keys ---------------------------------------------------------------------------- */
 
 static struct job keyed_job(int64_t id, int64_t token, const struct job_spec *spec)
@@ -657,7 +611,6 @@ int main(void)
         the_same_token_after_the_end_of_a_job_is_still_ones_own,
         a_payload_past_the_limit_is_refused,
         a_batch_past_the_limit_is_refused,
-        a_chunk_is_there_once,
         a_key_is_unique_among_unfinished_jobs,
         a_reserved_id_is_a_hole_until_a_row_fills_it,
         void_and_slot_rows_are_not_jobs_to_people,

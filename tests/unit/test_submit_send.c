@@ -1,7 +1,9 @@
 /* Goal: each job of a submit is there exactly once whatever happens between the sender and the
  * store, and a submit run again adds only what is missing.
  * Method: the memory datastore under the faulty one; the nth insert or reservation fails in each
- * way a step can fail; then every row is read and counted by its payload. */
+ * way a step can fail; then every row is read and counted by its payload. Inserts that are cut in
+ * the middle, and ids that nodes declare void before their row comes, are made by a torn datastore
+ * over the memory one, at random from seeds. */
 #include "cli/submit.h"
 
 #include <check.h>
@@ -21,17 +23,152 @@ static struct submit_sender sender;
 static struct submit_batch batch;
 static struct error err;
 
+/* ---- a store that cuts inserts ---------------------------------------------------------------- */
+
+enum { LATE_MS = 11 * 60 * 1000 };
+
+static struct torn {
+    struct datastore base;
+    struct datastore *inner;
+    uint64_t random;
+    int faults;    /* inserts that are yet to be hurt */
+    bool always;   /* each of the next; else some */
+    bool late;     /* the clock goes on by LATE_MS in each that is hurt */
+    bool one_runs; /* and its second row has ended by then */
+    enum { TORN_ANY, TORN_WHOLE, TORN_REFUSED } how;
+} torn;
+static uint64_t boot_ms;
+
+static uint64_t boot_now(void)
+{
+    return boot_ms;
+}
+
+static uint64_t chance(uint64_t n)
+{
+    torn.random = torn.random * 6364136223846793005u + 1442695040888963407u;
+    return (torn.random >> 33) % n;
+}
+
+static void step_inner(struct ds_step *step, struct ds_run *run)
+{
+    step->rc = datastore_step(torn.inner, step, &run->mem, &run->err);
+}
+
+/* What a node does that has waited long enough for a row. */
+static void give_up(int64_t id, struct ds_run *run)
+{
+    struct job none = {.id = id, .state = JOB_VOID, .run = 1, .type = "void"};
+    struct ds_step step = {.kind = DS_INSERT, .insert = {.jobs = &none, .n_jobs = 1}};
+    step_inner(&step, run);
+    ck_assert_int_eq(step.rc, 0);
+}
+
+static void end_one(int64_t id, struct ds_run *run)
+{
+    struct outcome outcome = {.id = id, .count = 1, .run = 1, .kind = OUTCOME_DONE, .node = 1};
+    struct ds_step step = {.kind = DS_FINISH, .finish = {.outcomes = &outcome, .n = 1}};
+    step_inner(&step, run);
+    ck_assert_int_eq(step.rc, 0);
+}
+
+/* Some of the rows: the first before all others when they are a chunk. */
+static void insert_torn(struct ds_step *step, struct ds_run *run)
+{
+    struct ds_insert *insert = &step->insert;
+    struct job *some = arena_alloc(&run->mem, insert->n_jobs * sizeof(*some));
+    size_t n = 0;
+    uint64_t way = chance(3); /* a node is as slow as that: nothing void, some before, some after */
+    for (size_t i = 0; i < insert->n_jobs; i++) {
+        if (torn.how == TORN_ANY && way == 1 && chance(4) == 0)
+            give_up(insert->jobs[i].id, run);
+        if (torn.how == TORN_WHOLE || (torn.how == TORN_ANY && chance(2) == 0))
+            some[n++] = insert->jobs[i];
+    }
+    if (n > 0 && (insert->chunk == NULL || some[0].id == insert->jobs[0].id)) {
+        struct ds_step part = *step;
+        part.insert.jobs = some;
+        part.insert.n_jobs = n;
+        step_inner(&part, run);
+    }
+    for (size_t i = 0; torn.how == TORN_ANY && way == 2 && i < insert->n_jobs; i++)
+        if (chance(4) == 0)
+            give_up(insert->jobs[i].id, run);
+    if (torn.one_runs)
+        end_one(insert->jobs[1].id, run);
+    step->rc = error_set(&run->err,
+                         torn.how == TORN_REFUSED ? ERR_UNAVAILABLE : ERR_UNKNOWN_OUTCOME, "torn");
+}
+
+static void torn_insert(struct ds_step *step, struct ds_run *run)
+{
+    if (torn.faults == 0 || step->insert.jobs[0].state == JOB_VOID ||
+        (!torn.always && chance(2) == 0)) {
+        step_inner(step, run);
+        return;
+    }
+    torn.faults--;
+    if (torn.late)
+        boot_ms += LATE_MS;
+    insert_torn(step, run);
+}
+
+/* Step by step: nothing is one commit here. */
+static void torn_run(struct datastore *handle, struct ds_run *const *runs, size_t n_runs)
+{
+    (void)handle;
+    ck_assert_uint_eq(n_runs, 1);
+    struct ds_run *run = runs[0];
+    for (size_t i = 0; i < run->n_steps; i++)
+        run->steps[i].rc = ERR_SKIPPED;
+    for (size_t i = 0; i < run->n_steps; i++) {
+        struct ds_step *step = &run->steps[i];
+        if (step->kind == DS_INSERT) {
+            struct ds_step given = *step;
+            if (step->insert.from_reserve)
+                for (size_t row = 0; row < step->insert.n_jobs; row++)
+                    step->insert.jobs[row].id = step[-1].reserve.ret_first + (int64_t)row;
+            step->insert.from_reserve = false;
+            torn_insert(step, run);
+            given.rc = step->rc;
+            given.insert.ret_rc = step->insert.ret_rc;
+            *step = given;
+        } else {
+            step_inner(step, run);
+        }
+        if (step->rc != 0)
+            return;
+    }
+}
+
+static void torn_close(struct datastore *handle)
+{
+    (void)handle;
+    datastore_close(torn.inner);
+}
+
+static const struct datastore_class torn_class = {
+    .name = "torn", .run = torn_run, .close = torn_close};
+
+/* ---- a sender on it --------------------------------------------------------------------------- */
+
 static int64_t tick(void *ctx)
 {
     (void)ctx;
     return 1000;
 }
 
+static bool over_torn;
+
 static void sender_open(void)
 {
-    ds = faulty_wrap(memory_open(store), &(struct faulty_plan){0});
+    torn.base.class = &torn_class;
+    torn.inner = over_torn ? memory_open(store) : NULL;
+    ds = over_torn ? &torn.base : faulty_wrap(memory_open(store), &(struct faulty_plan){0});
     sender_init(&sender, ds, &interrupt);
     batch_init(&batch);
+    sender.boot_ms = boot_now;
+    sender.backoff_ms_max = 0;
     err = (struct error){0};
 }
 
@@ -47,6 +184,14 @@ static void setup(void)
     store = memory_store_new(tick, NULL);
     interrupt_open(&interrupt);
     sender_open();
+}
+
+static void setup_torn(void)
+{
+    over_torn = true;
+    torn = (struct torn){0};
+    boot_ms = 1000;
+    setup();
 }
 
 static void teardown(void)
@@ -93,26 +238,37 @@ static int submit_rest(bool mixed)
     return 0;
 }
 
-/* Every job is there once; nothing else is but voids. */
-static void all_there_once(void)
+/* Every job is there once, and what is cancelled does not count; nothing else is but voids. The ids
+ * that were told are those of the jobs. Returns the number of cancelled rows. */
+static int all_there_once(void)
 {
-    int seen[JOBS] = {0};
+    int seen[JOBS] = {0}, cancelled = 0;
     struct datastore *reader = memory_open(store);
     struct arena mem = {0};
     struct ds_step step = {.kind = DS_JOBS_READ, .jobs_read = {.rows_max = LIMIT_PAGE_JOBS}};
     ck_assert_int_eq(datastore_step(reader, &step, &mem, NULL), 0);
     ck_assert(!step.jobs_read.ret_more);
+    id_set_sort(&sender.ids);
     for (size_t i = 0; i < step.jobs_read.ret_n; i++) {
-        struct bytes payload = step.jobs_read.ret_jobs[i].payload;
+        const struct job *job = &step.jobs_read.ret_jobs[i];
         char text[16] = "";
-        memcpy(text, payload.data, payload.len);
-        seen[strtol(text, NULL, 10)]++;
+        memcpy(text, job->payload.data, job->payload.len);
+        bool told = false;
+        for (size_t r = 0; r < sender.ids.n; r++)
+            told = told || range_holds(sender.ids.ranges[r], job->id);
+        if (job->state == JOB_CANCELLED)
+            cancelled++;
+        else
+            seen[strtol(text, NULL, 10)]++;
+        ck_assert_msg(told == (job->state != JOB_CANCELLED), "job %s, id %lld", text,
+                      (long long)job->id);
     }
     for (int i = 0; i < JOBS; i++)
         ck_assert_msg(seen[i] == 1, "job %d is there %d times", i, seen[i]);
     arena_release(&mem);
     datastore_close(reader);
     ck_assert_int_eq(id_set_count(&sender.ids), JOBS);
+    return cancelled;
 }
 
 START_TEST(a_submit_gives_its_ids_lane_by_lane)
@@ -274,18 +430,40 @@ START_TEST(a_chunk_whose_first_job_is_refused_is_still_there)
 }
 END_TEST
 
-START_TEST(a_single_job_without_a_name_is_never_sent_twice)
+static size_t rows_now(void)
 {
-    faulty_set(ds, &(struct faulty_plan){
-                       .nth = 1, .one_kind = true, .kind = DS_INSERT, .fault = FAULT_REPLY_LOST});
-    job_put(0, 5, NULL);
-    ck_assert_int_eq(sender_send(&sender, &batch, true, &err), ERR_UNKNOWN_OUTCOME);
-    ck_assert_ptr_nonnull(strstr(err.text, "--token"));
     struct arena mem = {0};
     struct ds_step step = {.kind = DS_JOBS_READ, .jobs_read = {.rows_max = 10}};
     ck_assert_int_eq(datastore_step(ds, &step, &mem, NULL), 0);
-    ck_assert_uint_eq(step.jobs_read.ret_n, 1);
     arena_release(&mem);
+    return step.jobs_read.ret_n;
+}
+
+START_TEST(a_single_job_whose_reply_is_lost_is_acknowledged)
+{
+    faulty_set(ds, &(struct faulty_plan){
+                       .nth = 1, .one_kind = true, .kind = DS_INSERT, .fault = faults[_i]});
+    job_put(0, 5, NULL);
+    ck_assert_int_eq(sender_send(&sender, &batch, true, &err), 0);
+    ck_assert_int_eq(id_set_count(&sender.ids), 1);
+    ck_assert_int_eq(sender.ids.ranges[0].a, id_make(0, 1)); /* the ids it had reserved */
+    ck_assert_uint_eq(rows_now(), 1);
+}
+END_TEST
+
+START_TEST(a_single_job_that_nobody_answers_for_may_be_there)
+{
+    faulty_set(ds, &(struct faulty_plan){.nth = 1,
+                                         .from_then_on = true,
+                                         .one_kind = true,
+                                         .kind = DS_INSERT,
+                                         .fault = FAULT_REPLY_LOST});
+    interrupt.signal = 2;
+    job_put(0, 5, NULL);
+    ck_assert_int_eq(sender_send(&sender, &batch, true, &err), ERR_UNKNOWN_OUTCOME);
+    ck_assert_ptr_nonnull(strstr(err.text, "--token"));
+    ck_assert_int_eq(id_set_count(&sender.ids), 0);
+    ck_assert_uint_eq(rows_now(), 1);
 }
 END_TEST
 
@@ -302,6 +480,169 @@ START_TEST(a_batch_takes_no_more_lanes_than_a_run_has_steps)
 }
 END_TEST
 
+/* ---- inserts cut in the middle ---------------------------------------------------------------- */
+
+enum { TORN_SEEDS = 400 };
+
+START_TEST(inserts_that_are_cut_are_completed)
+{
+    bool complete, named = _i % 2 == 0;
+    torn.random = (uint64_t)_i * 7919;
+    torn.faults = 6;
+    if (named)
+        ck_assert_int_eq(sender_name(&sender, "mine", &complete, &err), 0);
+    int rc = submit_rest(_i % 4 > 1);
+    ck_assert_msg(rc == 0, "%d: %s", rc, err.text);
+    ck_assert_int_eq(all_there_once(), 0);
+    if (!named)
+        return;
+    sender_shut();
+    sender_open();
+    ck_assert_int_eq(sender_name(&sender, "mine", &complete, &err), 0);
+    ck_assert(complete);
+    ck_assert_int_eq(submit_rest(false), 0);
+    ck_assert_int_eq(all_there_once(), 0);
+}
+END_TEST
+
+/* The sender dies with an insert cut and is run again, several times over. */
+START_TEST(a_submit_that_died_in_an_insert_is_completed_by_the_next)
+{
+    bool complete = false;
+    torn.random = (uint64_t)_i * 104729;
+    torn.faults = 5;
+    for (int i = 0; i < 20; i++) {
+        ck_assert_int_eq(sender_name(&sender, "mine", &complete, &err), 0);
+        interrupt.signal = 2; /* no patience: one try */
+        int rc = submit_rest(_i % 2 == 0);
+        interrupt.signal = 0;
+        if (rc == 0)
+            break;
+        ck_assert_int_eq(rc, ERR_UNKNOWN_OUTCOME);
+        sender_shut();
+        sender_open();
+    }
+    ck_assert_int_eq(all_there_once(), 0);
+}
+END_TEST
+
+/* A row whose id another took has another one; its key still decides. */
+START_TEST(keys_decide_after_their_ids_were_taken)
+{
+    bool complete;
+    torn.random = (uint64_t)_i * 15485863;
+    job_put(0, 5, "only");
+    ck_assert_int_eq(sender_send(&sender, &batch, true, &err), 0);
+    sender_shut();
+    sender_open();
+    torn.faults = 3;
+    torn.always = true;
+    if (_i % 2 == 0)
+        ck_assert_int_eq(sender_name(&sender, "mine", &complete, &err), 0);
+    int own = (int)chance(BATCH);
+    for (int i = 0; i < BATCH; i++) {
+        char key[16];
+        snprintf(key, sizeof(key), "key-%d", i);
+        job_put(i, 5, i == own ? "only" : key);
+    }
+    int rc = sender_send(&sender, &batch, true, &err);
+    ck_assert_msg(rc == 0, "%d: %s", rc, err.text);
+    ck_assert_int_eq(sender.taken, 1);
+    ck_assert_int_eq(id_set_count(&sender.ids), BATCH); /* the owner's among them */
+    id_set_sort(&sender.ids);
+    ck_assert_int_eq(sender.ids.ranges[0].a, id_make(0, 1));
+    ck_assert_uint_eq(rows_now(), BATCH);
+    if (_i % 2 != 0)
+        return;
+    sender_shut();
+    sender_open();
+    ck_assert_int_eq(sender_name(&sender, "mine", &complete, &err), 0);
+    ck_assert(complete);
+}
+END_TEST
+
+/* Two of the same name at once, each taking the other's for cut: no job is there twice. */
+START_TEST(a_twins_insert_that_was_cut_is_completed)
+{
+    bool complete;
+    torn.random = (uint64_t)_i * 32452843;
+    ck_assert_int_eq(sender_name(&sender, "mine", &complete, &err), 0);
+    struct submit_sender mine = sender;
+    sender_init(&sender, ds, &interrupt);
+    sender.boot_ms = boot_now;
+    ck_assert_int_eq(sender_name(&sender, "mine", &complete, &err), 0);
+    torn.faults = 1;
+    torn.always = true;
+    interrupt.signal = 2; /* the twin dies in its first insert */
+    for (int i = 0; i < BATCH; i++)
+        job_put(i, 5, NULL);
+    ck_assert_int_eq(sender_send(&sender, &batch, false, &err), ERR_UNKNOWN_OUTCOME);
+    interrupt.signal = 0;
+    sender_clear(&sender);
+    sender = mine;
+    torn.always = false;
+    torn.faults = 3;
+    int rc = submit_rest(false);
+    ck_assert_msg(rc == 0, "%d: %s", rc, err.text);
+    ck_assert_int_eq(all_there_once(), 0);
+}
+END_TEST
+
+/* ---- reservations that grow old --------------------------------------------------------------- */
+
+START_TEST(rows_that_came_too_late_are_cancelled_and_sent_again)
+{
+    bool complete, named = _i % 2 == 0;
+    torn.faults = 1 + _i / 2;
+    torn.always = torn.late = true;
+    torn.how = TORN_WHOLE;
+    if (named)
+        ck_assert_int_eq(sender_name(&sender, "mine", &complete, &err), 0);
+    int rc = submit_rest(false);
+    ck_assert_msg(rc == 0, "%d: %s", rc, err.text);
+    ck_assert_int_gt(all_there_once(), 0);
+    if (!named)
+        return;
+    sender_shut();
+    sender_open();
+    ck_assert_int_eq(sender_name(&sender, "mine", &complete, &err), 0);
+    ck_assert(complete);
+    ck_assert_int_eq(submit_rest(false), 0);
+    ck_assert_int_gt(all_there_once(), 0);
+}
+END_TEST
+
+START_TEST(what_has_run_was_not_too_late)
+{
+    bool complete;
+    torn.faults = 1;
+    torn.always = torn.late = torn.one_runs = true;
+    torn.how = TORN_WHOLE;
+    ck_assert_int_eq(sender_name(&sender, "mine", &complete, &err), 0);
+    ck_assert_int_eq(submit_rest(false), 0);
+    /* It and the row that carries the chunk stay. */
+    ck_assert_int_eq(all_there_once(), BATCH - 2);
+    sender_shut();
+    sender_open();
+    ck_assert_int_eq(sender_name(&sender, "mine", &complete, &err), 0);
+    ck_assert(complete);
+    ck_assert_int_eq(submit_rest(false), 0);
+    ck_assert_int_eq(all_there_once(), BATCH - 2);
+}
+END_TEST
+
+START_TEST(ids_that_grew_old_before_the_insert_are_left)
+{
+    torn.faults = 1;
+    torn.always = torn.late = true;
+    torn.how = TORN_REFUSED;
+    job_put(0, 5, NULL);
+    ck_assert_int_eq(sender_send(&sender, &batch, true, &err), 0);
+    ck_assert_int_eq(sender.ids.ranges[0].a, id_make(0, 2));
+    ck_assert_uint_eq(rows_now(), 1);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("submit_send");
@@ -315,9 +656,22 @@ int main(void)
     tcase_add_test(tcase, a_twin_with_other_input_is_refused);
     tcase_add_test(tcase, a_key_in_use_gives_the_first_jobs_id);
     tcase_add_test(tcase, a_chunk_whose_first_job_is_refused_is_still_there);
-    tcase_add_test(tcase, a_single_job_without_a_name_is_never_sent_twice);
+    tcase_add_loop_test(tcase, a_single_job_whose_reply_is_lost_is_acknowledged, 0, 3);
+    tcase_add_test(tcase, a_single_job_that_nobody_answers_for_may_be_there);
     tcase_add_test(tcase, a_batch_takes_no_more_lanes_than_a_run_has_steps);
     suite_add_tcase(suite, tcase);
+    TCase *cut = tcase_create("torn");
+    tcase_add_checked_fixture(cut, setup_torn, teardown);
+    tcase_set_timeout(cut, 30);
+    tcase_add_loop_test(cut, inserts_that_are_cut_are_completed, 0, TORN_SEEDS);
+    tcase_add_loop_test(cut, a_submit_that_died_in_an_insert_is_completed_by_the_next, 0,
+                        TORN_SEEDS);
+    tcase_add_loop_test(cut, a_twins_insert_that_was_cut_is_completed, 0, TORN_SEEDS);
+    tcase_add_loop_test(cut, keys_decide_after_their_ids_were_taken, 0, TORN_SEEDS);
+    tcase_add_loop_test(cut, rows_that_came_too_late_are_cancelled_and_sent_again, 0, 6);
+    tcase_add_test(cut, what_has_run_was_not_too_late);
+    tcase_add_test(cut, ids_that_grew_old_before_the_insert_are_left);
+    suite_add_tcase(suite, cut);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
     int failed = srunner_ntests_failed(runner);
