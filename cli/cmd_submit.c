@@ -243,9 +243,15 @@ static int partly(struct submit *submit, const struct view *view, int rc, const 
 {
     int64_t sent = submit->sender.index;
     int signal = interrupt_seen(&submit->interrupt);
-    if (sent == 0 && signal != 0)
+    if (sent == 0 && submit->sender.beyond == 0 && !submit->sender.unsure && signal != 0)
         return cli_error(CLI_SIGNAL + signal, "interrupted; nothing was submitted");
-    if (sent == 0)
+    if (sent == 0 && submit->sender.unsure)
+        return cli_error(cli_status_of(rc), "%s; %s", err->text,
+                         submit->request.token != NULL || submit->naming.resumable
+                             ? "run the same command again to have every job there once"
+                             : "what was sent may be submitted or not, see `stint job list` (with "
+                               "--token NAME a submit can be repeated safely)");
+    if (sent == 0 && submit->sender.beyond == 0)
         return cli_error(rc == ERR_INVALID || rc == ERR_LIMIT ? CLI_USAGE : cli_status_of(rc),
                          "%s; nothing was submitted", err->text);
     char *ids = ids_text(submit, view);
@@ -254,9 +260,13 @@ static int partly(struct submit *submit, const struct view *view, int rc, const 
     const char *next = rc == ERR_INVALID || rc == ERR_LIMIT ? "submit the lines after these"
                        : submit->naming.resumable ? "run the same command again to add the rest"
                                                   : "submit the lines after these";
-    int status =
-        cli_error(CLI_PARTLY, "%s%spartly submitted: %" PRId64 "%s jobs (ids %s); %s",
-                  signal != 0 ? "" : err->text, signal != 0 ? "" : "; ", sent, of, ids, next);
+    char *beyond = submit->sender.beyond > 0
+                       ? cli_format(" and %" PRId64 " of those behind them", submit->sender.beyond)
+                       : cli_copy("");
+    int status = cli_error(CLI_PARTLY, "%s%spartly submitted: %" PRId64 "%s jobs%s (ids %s); %s",
+                           signal != 0 ? "" : err->text, signal != 0 ? "" : "; ", sent, of, beyond,
+                           ids, next);
+    free(beyond);
     free(ids);
     free(of);
     return status;

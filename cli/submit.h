@@ -140,6 +140,7 @@ struct submit_sender {
     int64_t already;                 /* of these: found from an earlier try */
     int64_t taken;                   /* of these: their key belongs to an unfinished job */
     int64_t beyond; /* jobs behind these that a batch which failed has sent all the same */
+    bool unsure;    /* of the jobs that it has not sent some may be there */
     struct id_set ids;
     struct arena found_mem;
     struct submit_chunk *found; /* chunks that are there, by index */

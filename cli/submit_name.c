@@ -205,6 +205,6 @@ int submit_name(const struct submit_request *request, const struct submit_input 
                                ret_complete, err);
     }
     if (request->bulk)
-        random_name(sender->name); /* a single job is one row in one commit and needs none */
+        random_name(sender->name); /* a single job is there by the id it was sent with */
     return 0;
 }

@@ -588,6 +588,14 @@ static void sending_init(struct sending *sending, struct submit_sender *sender,
     }
 }
 
+static bool sending_unsure(const struct sending *sending)
+{
+    bool unsure = false;
+    for (size_t i = 0; i < sending->n_parts; i++)
+        unsure = unsure || sending->parts[i].unsure;
+    return unsure;
+}
+
 /* What was accepted counts also when the rest was not. */
 static void sending_end(struct sending *sending)
 {
@@ -622,11 +630,7 @@ int sender_send(struct submit_sender *sender, struct submit_batch *batch, bool l
         interrupt_wait(sender->interrupt, -1, backoff_ms);
         backoff_ms *= 2;
     }
-    bool unsure = sending->lost || (sending->n_parts > 0 && sending->parts[0].unsure);
+    sender->unsure = rc < 0 && (sending->lost || sending_unsure(sending));
     sending_end(sending);
-    if (rc < 0 && unsure && sender->name[0] == '\0')
-        error_set(err, rc,
-                  "the datastore did not answer, the job may be submitted or not; see `stint job "
-                  "list` (with --token NAME a submit can be repeated safely)");
     return rc;
 }

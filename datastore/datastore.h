@@ -113,8 +113,8 @@ struct ds_reserve {
 
 /* Inserts rows whose ids were reserved (or are holes: VOID rows, SLOT rows). Each row stands alone:
  *   ret_rc[i]  0: there now (inserted, or found with the same token: one's own earlier try)
- *              ERR_DUPLICATE: another row has that id (a VOID row that a node put into a hole, say),
- *              or another unfinished job has that key
+ *              ERR_DUPLICATE: another row has that id (a VOID row that a node put into a hole,
+ *              say), or another unfinished job has that key
  * The step's rc is 0 when every row was looked at. from_reserve: the ids are those of the
  * DS_RESERVE just before in the same run, jobs[i].id is ignored. created_ms 0: the store's clock.
  *

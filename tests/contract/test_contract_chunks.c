@@ -197,7 +197,7 @@ CONTRACT_TEST(a_chunk_whose_first_key_is_in_use_is_there, s)
 
 int main(void)
 {
-    static const TTest *const tests[] = {
+    const TTest *const tests[] = {
         a_chunk_is_there_once,
         an_insert_of_a_chunk_again_completes_it,
         a_chunk_that_was_cut_has_no_late_rows,

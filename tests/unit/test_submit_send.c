@@ -23,7 +23,7 @@ static struct submit_sender sender;
 static struct submit_batch batch;
 static struct error err;
 
-/* ---- a store that cuts inserts ---------------------------------------------------------------- */
+/* ---- a store that cuts inserts --------------------------------------------------------------- */
 
 enum { LATE_MS = 11 * 60 * 1000 };
 
@@ -150,7 +150,7 @@ static void torn_close(struct datastore *handle)
 static const struct datastore_class torn_class = {
     .name = "torn", .run = torn_run, .close = torn_close};
 
-/* ---- a sender on it --------------------------------------------------------------------------- */
+/* ---- a sender on it -------------------------------------------------------------------------- */
 
 static int64_t tick(void *ctx)
 {
@@ -461,7 +461,7 @@ START_TEST(a_single_job_that_nobody_answers_for_may_be_there)
     interrupt.signal = 2;
     job_put(0, 5, NULL);
     ck_assert_int_eq(sender_send(&sender, &batch, true, &err), ERR_UNKNOWN_OUTCOME);
-    ck_assert_ptr_nonnull(strstr(err.text, "--token"));
+    ck_assert(sender.unsure);
     ck_assert_int_eq(id_set_count(&sender.ids), 0);
     ck_assert_uint_eq(rows_now(), 1);
 }
@@ -480,7 +480,7 @@ START_TEST(a_batch_takes_no_more_lanes_than_a_run_has_steps)
 }
 END_TEST
 
-/* ---- inserts cut in the middle ---------------------------------------------------------------- */
+/* ---- inserts cut in the middle --------------------------------------------------------------- */
 
 enum { TORN_SEEDS = 400 };
 
@@ -588,7 +588,7 @@ START_TEST(a_twins_insert_that_was_cut_is_completed)
 }
 END_TEST
 
-/* ---- reservations that grow old --------------------------------------------------------------- */
+/* ---- reservations that grow old -------------------------------------------------------------- */
 
 START_TEST(rows_that_came_too_late_are_cancelled_and_sent_again)
 {
