@@ -266,6 +266,15 @@ static size_t want_serve(struct bells *bells, const struct bell_want *want, cons
     return rung;
 }
 
+/* Whoever opens a lane is about to submit: with the nodes read now, its ring goes out at once. */
+static bool opens_lane(const struct ds_run *run)
+{
+    for (size_t i = 0; i < run->n_steps; i++)
+        if (run->steps[i].kind == DS_LANE_OPEN && run->steps[i].rc == 0)
+            return true;
+    return false;
+}
+
 size_t bells_ran(struct bells *bells, const struct ds_run *run, uint64_t now_ms, bells_read_fn read,
                  void *ctx)
 {
@@ -273,7 +282,7 @@ size_t bells_ran(struct bells *bells, const struct ds_run *run, uint64_t now_ms,
     for (size_t i = 0; i < run->n_steps; i++)
         lanes_learn(bells, &run->steps[i]);
     size_t n = bells_wanted(run, wants), rung = 0;
-    if (n > 0)
+    if (n > 0 || opens_lane(run))
         nodes_read(bells, now_ms, read, ctx);
     for (size_t i = 0; i < n && bells->n_nodes > 0; i++) {
         const char *queue = NULL;

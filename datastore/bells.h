@@ -52,7 +52,8 @@ void bells_close(struct bells *bells); /* NULL: nothing */
 typedef int (*bells_read_fn)(void *ctx, struct ds_step *step, struct arena *mem);
 
 /* After a run has been carried out: rings whom it concerns. Costs a read at most every
- * BELLS_READ_MS, one more for a lane not met before; failures are passed over in silence.
+ * BELLS_READ_MS (with the opening of a lane, so that the ring of a submit need not wait for it),
+ * one more for a lane not met before; failures are passed over in silence.
  * now_ms: monotonic. Returns how many rings were sent. */
 size_t bells_ran(struct bells *bells, const struct ds_run *run, uint64_t now_ms, bells_read_fn read,
                  void *ctx);

@@ -619,7 +619,9 @@ static void claim_start(struct core *core, struct lane_view *lane, int64_t want)
         .want = want,
     };
     write_make(core, NODE_WORKING, true);
-    history_make(core);
+    /* Where nobody commits a run at once the jobs would wait for it: the next heartbeat has it. */
+    if (!core->config.wake_unsure)
+        history_make(core);
     pen->call.run.urgent = true;
     call_issue(core, &pen->call, pen->n_steps, pen_done);
 }

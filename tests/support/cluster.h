@@ -84,6 +84,9 @@ void cluster_crash(struct cluster *cluster, size_t node);
 void cluster_freeze(struct cluster *cluster, size_t node, uint64_t ms);
 void cluster_outage(struct cluster *cluster, uint64_t ms);
 
+/* Somebody pauses a queue, or has it go on. */
+void cluster_queue(struct cluster *cluster, const char *queue, bool paused);
+
 /* Is a run of that node under way whose first step is of that kind? */
 bool cluster_awaits(const struct cluster *cluster, size_t node, enum ds_kind kind);
 

@@ -180,11 +180,17 @@ static void cancel_some(struct cluster *cluster)
                                      .request = {.kind = REQUEST_CANCEL, .id = id}});
 }
 
+void cluster_queue(struct cluster *cluster, const char *queue, bool paused)
+{
+    struct ds_step step = {.kind = DS_QUEUE_SET,
+                           .queue_set.queue = {.paused = paused, .weight = 1}};
+    snprintf(step.queue_set.queue.name, sizeof(step.queue_set.queue.name), "%s", queue);
+    store_plain(cluster, &step);
+}
+
 static void queue_pause(struct cluster *cluster, bool paused)
 {
-    store_plain(cluster, &(struct ds_step){
-                             .kind = DS_QUEUE_SET,
-                             .queue_set.queue = {.name = "mail", .paused = paused, .weight = 1}});
+    cluster_queue(cluster, "mail", paused);
 }
 
 static void gentle(struct cluster *cluster, size_t node)

@@ -178,6 +178,20 @@ START_TEST(the_store_is_asked_seldom)
 }
 END_TEST
 
+START_TEST(a_submitter_rings_without_a_read)
+{
+    struct ds_step open = {.kind = DS_LANE_OPEN,
+                           .lane_open = {.name = {.queue = QUEUE_DEFAULT}, .ret_lane = 0}};
+    ck_assert_uint_eq(ran(&open, 1), 0);
+    ck_assert_uint_eq(rung(), 0);
+    ck_assert_uint_eq(node_reads, 1);
+    now_ms += 20;
+    ck_assert_uint_eq(submit(0, 1, "exec"), 1);
+    ck_assert_uint_eq(node_reads, 1);
+    ck_assert_uint_eq(lane_reads, 0);
+}
+END_TEST
+
 START_TEST(what_nobody_waits_for_rings_nobody)
 {
     static struct job jobs[3] = {
@@ -260,6 +274,7 @@ int main(void)
     tcase_add_test(tcase, those_who_serve_queue_and_types_are_rung);
     tcase_add_test(tcase, different_submits_wake_different_nodes);
     tcase_add_test(tcase, the_store_is_asked_seldom);
+    tcase_add_test(tcase, a_submitter_rings_without_a_read);
     tcase_add_test(tcase, what_nobody_waits_for_rings_nobody);
     tcase_add_test(tcase, what_comes_back_rings_others);
     tcase_add_test(tcase, who_is_asked_is_rung_and_a_queue_concerns_all);
