@@ -19,8 +19,8 @@ struct core_config {
     uint64_t kill_grace_ms;   /* TERM to KILL */
     uint64_t hole_grace_ms;   /* after which a missing row is declared void */
     uint64_t look_ms;         /* how often to look at the lanes without being woken */
-    /* The store is a server that wakes nobody, so a wake may fail to come, or come for nothing: look
-     * sooner after there was work, and woken not more often than every few ms. */
+    /* The store is a server that wakes nobody, so a wake may fail to come, or come for nothing:
+     * look sooner after there was work, and woken not more often than every few ms. */
     bool wake_unsure;
 };
 
