@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "datastore/datastore.h"
+#include "datastore/uri.h"
 
 enum cli_exit {
     CLI_OK = 0,
@@ -44,6 +45,7 @@ enum setting {
 /* Zeroed is empty. Texts are owned; NULL: not set. */
 struct settings {
     char *value[SETTINGS];
+    char *exposed; /* path of the config file whose store has a password that others can read */
 };
 
 /* Reads `key = value` lines. `path` is named in errors. ERR_INVALID: a line that is none, or an
@@ -62,8 +64,12 @@ char *settings_state_folder(void);
 /* The store used when nobody names one: given, to be freed. ERR_NOT_FOUND: no home folder. */
 int settings_default_store(char **ret_uri, struct error *err) __attribute__((warn_unused_result));
 
-/* True when the URI carries a password (`scheme://user:password@host`). */
-bool uri_has_password(const char *uri);
+/* The URI that `named` stands for: itself, or for `@PATH` the first line of that file, so that a
+ * password is neither in the arguments nor in the environment. *ret_uri is given, to be freed.
+ * *ret_exposed: others can read the password that is in that file. ERR_INVALID, with one clear
+ * line: the file cannot be read, or its first line is empty. */
+int store_uri_resolve(const char *named, char **ret_uri, bool *ret_exposed, struct error *err)
+    __attribute__((warn_unused_result));
 
 /* ---- commands and their options (options.c) -------------------------------------------------- */
 
@@ -103,6 +109,7 @@ struct cli {
     char **operands; /* borrowed from argv */
     int n_operands;
     bool json;
+    char *store_uri; /* what cli_store_uri has found; NULL: not asked yet */
 };
 
 /* Parses what follows the command's words (argv[0] is taken for a name). CLI_OK, or an exit status
@@ -155,11 +162,12 @@ char *cli_quote(char quoted[QUOTE_BYTES], const char *text);
 void text_clean(char *text);
 
 /* Opens the store that flag, environment, file or default name. CLI_OK or a status, printed. */
-int cli_open(const struct cli *cli, unsigned flags, struct datastore **ret_ds)
+int cli_open(struct cli *cli, unsigned flags, struct datastore **ret_ds)
     __attribute__((warn_unused_result));
 
-/* The URI cli_open takes: given, to be freed. NULL after an error was printed. */
-char *cli_store_uri(const struct cli *cli);
+/* The URI cli_open takes: borrowed, as long as `cli`. NULL after an error was printed. It may hold
+ * a password: it is shown through uri_redact only (cli_error, cli_note and cli_quote do). */
+const char *cli_store_uri(struct cli *cli);
 
 /* "user@host", cut to fit: who changed a queue. */
 void cli_who(char who[LIMIT_NAME_BYTES + 1]);

@@ -20,7 +20,7 @@ enum {
 };
 
 /* Opens the store and reads the view: what all of these begin with. */
-static int job_open(const struct cli *cli, unsigned flags, struct datastore **ret_ds,
+static int job_open(struct cli *cli, unsigned flags, struct datastore **ret_ds,
                     struct view *ret_view)
 {
     struct error err = {0};

@@ -17,11 +17,8 @@ static int init_run(struct cli *cli)
     if (status != CLI_OK)
         return status;
     datastore_close(ds);
-    char *uri = cli_store_uri(cli);
-    if (uri == NULL)
-        return CLI_UNREACHABLE;
-    printf("%s\n", uri_has_password(uri) ? "ready" : uri);
-    free(uri);
+    char shown[LIMIT_PATH_BYTES];
+    printf("%s\n", uri_redact(shown, sizeof(shown), cli_store_uri(cli)));
     return CLI_OK;
 }
 
@@ -79,7 +76,8 @@ static int info_read(struct datastore *ds, struct info *info, struct error *err)
 static void info_print(const struct cli *cli, const struct info *info)
 {
     char created[TIME_TEXT_BYTES], size[TIME_TEXT_BYTES];
-    const char *uri = uri_has_password(info->uri) ? NULL : info->uri;
+    char uri[LIMIT_PATH_BYTES];
+    uri_redact(uri, sizeof(uri), info->uri);
     if (cli->json) {
         struct json json;
         json_open(&json, stdout);
@@ -96,7 +94,7 @@ static void info_print(const struct cli *cli, const struct info *info)
         json_close(&json);
         return;
     }
-    printf("store    %s (%s)\n", uri != NULL ? uri : "(with a password)", info->backend);
+    printf("store    %s (%s)\n", uri, info->backend);
     printf("schema   %d (readers %d, writers %d)\n", info->meta.schema_version,
            info->meta.reader_version_min, info->meta.writer_version_min);
     printf("created  %s\n", time_format(created, info->meta.created_ms));
@@ -114,13 +112,12 @@ static int info_run(struct cli *cli)
     int status = cli_open(cli, DS_READ_ONLY, &ds);
     if (status != CLI_OK)
         return status;
-    char *uri = cli_store_uri(cli);
+    const char *uri = cli_store_uri(cli);
     struct info info = {.uri = uri, .backend = ds->class->name, .bytes = files_bytes(uri)};
     if (info_read(ds, &info, &err) < 0)
         status = cli_fail(&err);
     else
         info_print(cli, &info);
-    free(uri);
     datastore_close(ds);
     return status;
 }

@@ -68,18 +68,21 @@ void text_clean(char *text)
 
 char *cli_quote(char quoted[QUOTE_BYTES], const char *text)
 {
-    bool cut = strlen(text) >= QUOTE_BYTES;
-    snprintf(quoted, QUOTE_BYTES, cut ? "%.60s..." : "%s", text);
+    char shown[LIMIT_PATH_BYTES];
+    uri_redact(shown, sizeof(shown), text);
+    bool cut = strlen(shown) >= QUOTE_BYTES;
+    snprintf(quoted, QUOTE_BYTES, cut ? "%.60s..." : "%s", shown);
     text_clean(quoted);
     return quoted;
 }
 
 static void line_print(const char *format, va_list args)
 {
-    char line[2 * ERROR_BYTES];
+    char line[2 * ERROR_BYTES], shown[2 * ERROR_BYTES];
     vsnprintf(line, sizeof(line), format, args);
-    text_clean(line);
-    fprintf(stderr, "stint: %s\n", line);
+    uri_redact(shown, sizeof(shown), line);
+    text_clean(shown);
+    fprintf(stderr, "stint: %s\n", shown);
 }
 
 int cli_error(int status, const char *format, ...)
@@ -127,41 +130,52 @@ int cli_fail(const struct error *err)
 
 /* ---- the store ------------------------------------------------------------------------------- */
 
-char *cli_store_uri(const struct cli *cli)
+/* Where a password stands in the open. */
+static void exposure_note(const struct cli *cli, const char *named, bool exposed)
 {
-    const char *named = cli_option(cli, "store");
-    char *uri = NULL;
-    struct error err = {0};
-    if (named == NULL && settings_default_store(&uri, &err) < 0) {
-        cli_error(CLI_UNREACHABLE, "%s", err.text);
-        return NULL;
-    }
-    if (named == NULL)
-        return uri;
     for (size_t i = 0; i < cli->n_given; i++)
         if (cli->given[i].text == named && uri_has_password(named))
             cli_note("warning: the password in --store can be seen by other users of this machine; "
-                     "put the URI into $STINT_STORE or the config file");
-    return cli_copy(named);
+                     "put the URI into a file and give --store @PATH, or set it in $STINT_STORE");
+    if (exposed)
+        cli_note("warning: other users can read the password in %s; chmod 600 it", named + 1);
+    if (named == cli->settings.value[SETTING_STORE] && cli->settings.exposed != NULL)
+        cli_note("warning: other users can read the password in %s; chmod 600 it",
+                 cli->settings.exposed);
 }
 
-int cli_open(const struct cli *cli, unsigned flags, struct datastore **ret_ds)
+const char *cli_store_uri(struct cli *cli)
 {
-    char *uri = cli_store_uri(cli);
+    const char *named = cli_option(cli, "store");
+    bool exposed = false;
+    struct error err = {0};
+    if (cli->store_uri != NULL)
+        return cli->store_uri;
+    int rc = named != NULL ? store_uri_resolve(named, &cli->store_uri, &exposed, &err)
+                           : settings_default_store(&cli->store_uri, &err);
+    if (rc < 0)
+        cli_error(CLI_UNREACHABLE, "%s", err.text);
+    else if (named != NULL)
+        exposure_note(cli, named, exposed);
+    return cli->store_uri;
+}
+
+int cli_open(struct cli *cli, unsigned flags, struct datastore **ret_ds)
+{
+    const char *uri = cli_store_uri(cli);
     if (uri == NULL)
         return CLI_UNREACHABLE;
     struct error err = {0};
     char quoted[QUOTE_BYTES];
-    int status = CLI_OK, rc = datastore_open(uri, flags, ret_ds, &err);
+    int rc = datastore_open(uri, flags, ret_ds, &err);
     if (rc == ERR_NOT_FOUND && (flags & DS_CREATE) == 0)
-        status =
-            cli_error(CLI_UNREACHABLE, "no store at %s; run `stint store init` or submit something",
-                      uri_has_password(uri) ? "that URI" : cli_quote(quoted, uri));
-    else if (rc < 0)
-        status = cli_error(rc == ERR_INVALID ? CLI_USAGE : CLI_UNREACHABLE, "%s",
-                           err.code != 0 ? err.text : error_text(rc));
-    free(uri);
-    return status;
+        return cli_error(CLI_UNREACHABLE,
+                         "no store at %s; run `stint store init` or submit something",
+                         cli_quote(quoted, uri));
+    if (rc < 0)
+        return cli_error(rc == ERR_INVALID ? CLI_USAGE : CLI_UNREACHABLE, "%s",
+                         err.code != 0 ? err.text : error_text(rc));
+    return CLI_OK;
 }
 
 void cli_who(char who[LIMIT_NAME_BYTES + 1])

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 static const struct {
     const char *key;
@@ -36,6 +37,17 @@ static char *trim(char *text)
     return text;
 }
 
+/* In the config file, `@PATH` counts from the folder of that file. */
+static void store_put(struct settings *settings, const char *value, const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    char *whole = NULL;
+    if (value[0] == '@' && value[1] != '\0' && value[1] != '/' && slash != NULL)
+        whole = cli_format("@%.*s%s", (int)(slash - path) + 1, path, value + 1);
+    settings_put(settings, SETTING_STORE, whole != NULL ? whole : value);
+    free(whole);
+}
+
 static int line_read(struct settings *settings, char *line, const char *path, int number,
                      struct error *err)
 {
@@ -52,12 +64,21 @@ static int line_read(struct settings *settings, char *line, const char *path, in
     key = trim(key);
     for (int i = SETTING_NONE + 1; i < SETTINGS; i++)
         if (strcmp(key, names[i].key) == 0) {
-            settings_put(settings, (enum setting)i, value);
+            if (i == SETTING_STORE)
+                store_put(settings, value, path);
+            else
+                settings_put(settings, (enum setting)i, value);
             return 0;
         }
     return error_set(err, ERR_INVALID,
                      "%s:%d: unknown key '%s'; known are store, queue, slots, lease, stop-timeout",
                      path, number, cli_quote(quoted, key));
+}
+
+static bool others_read(FILE *file)
+{
+    struct stat st;
+    return fstat(fileno(file), &st) == 0 && S_ISREG(st.st_mode) && (st.st_mode & 077) != 0;
 }
 
 int settings_read_file(struct settings *settings, const char *path, struct error *err)
@@ -77,6 +98,9 @@ int settings_read_file(struct settings *settings, const char *path, struct error
     }
     if (rc == 0 && ferror(file))
         rc = error_set(err, ERR_IO, "cannot read the config file %s: %s", path, strerror(errno));
+    const char *store = settings->value[SETTING_STORE];
+    if (rc == 0 && store != NULL && uri_has_password(store) && others_read(file))
+        settings->exposed = cli_copy(path);
     fclose(file);
     return rc;
 }
@@ -100,9 +124,18 @@ int settings_load(struct settings *settings, struct error *err)
     if (rc < 0 && (must || rc != ERR_NOT_FOUND))
         return rc;
     for (int i = SETTING_NONE + 1; i < SETTINGS; i++) {
-        const char *value = getenv(names[i].variable);
-        if (value != NULL && value[0] != '\0')
-            settings_put(settings, (enum setting)i, value);
+        char *value = getenv(names[i].variable);
+        if (value == NULL || value[0] == '\0')
+            continue;
+        settings_put(settings, (enum setting)i, value);
+        if (i != SETTING_STORE)
+            continue;
+        free(settings->exposed);
+        settings->exposed = NULL;
+        /* What this process was given can be read (`ps e`) as long as it, or a child, lives: so
+         * too by the jobs of a node. */
+        if (uri_has_password(value))
+            explicit_bzero(value, strlen(value));
     }
     return 0;
 }
@@ -111,6 +144,7 @@ void settings_clear(struct settings *settings)
 {
     for (int i = 0; i < SETTINGS; i++)
         free(settings->value[i]);
+    free(settings->exposed);
     *settings = (struct settings){0};
 }
 
@@ -131,13 +165,36 @@ int settings_default_store(char **ret_uri, struct error *err)
     return 0;
 }
 
-bool uri_has_password(const char *uri)
+/* ---- a URI out of a file --------------------------------------------------------------------- */
+
+int store_uri_resolve(const char *named, char **ret_uri, bool *ret_exposed, struct error *err)
 {
-    const char *host = strstr(uri, "://");
-    if (host == NULL)
-        return false;
-    host += 3;
-    size_t authority = strcspn(host, "/?");
-    const char *at = memrchr(host, '@', authority);
-    return at != NULL && memchr(host, ':', (size_t)(at - host)) != NULL;
+    char line[CONFIG_LINE_BYTES], quoted[QUOTE_BYTES];
+    *ret_exposed = false;
+    if (named[0] != '@') {
+        *ret_uri = cli_copy(named);
+        return 0;
+    }
+    const char *path = named + 1;
+    cli_quote(quoted, path);
+    FILE *file = path[0] != '\0' ? fopen(path, "re") : NULL;
+    if (file == NULL)
+        return error_set(err, ERR_INVALID, "cannot read the store's URI from '%s': %s", quoted,
+                         path[0] != '\0' ? strerror(errno) : "write @PATH");
+    errno = 0;
+    bool read = fgets(line, sizeof(line), file) != NULL;
+    int why = ferror(file) ? errno : 0;
+    bool whole = read && (strchr(line, '\n') != NULL || feof(file)), exposed = others_read(file);
+    fclose(file);
+    if (why != 0)
+        return error_set(err, ERR_INVALID, "cannot read the store's URI from %s: %s", quoted,
+                         strerror(why));
+    char *uri = read ? trim(line) : line;
+    if (!whole || *uri == '\0' || *uri == '@')
+        return error_set(err, ERR_INVALID, "the first line of %s must be the store's URI%s", quoted,
+                         !read || *uri == '\0' ? ", it is empty" : "");
+    *ret_uri = cli_copy(uri);
+    *ret_exposed = exposed && uri_has_password(uri);
+    explicit_bzero(line, sizeof(line));
+    return 0;
 }

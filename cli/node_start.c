@@ -36,7 +36,7 @@ static const struct cli_option options[] = {
 struct start {
     struct node_config config;
     const char *queues[LIMIT_QUEUES_SERVED];
-    char *uri;
+    const char *uri;
     char *log;
 };
 
@@ -226,7 +226,6 @@ static int run(struct cli *cli)
         status = detach(cli, &start);
     else if (status == CLI_OK && node_main(&start.config, &err) < 0)
         status = cli_fail(&err);
-    free(start.uri);
     free(start.log);
     return status;
 }

@@ -13,7 +13,8 @@
 enum { OPTIONS_MAX = 32, LONG_BASE = 256 };
 
 static const struct cli_option common_options[] = {
-    {"store", 0, "URI", "the datastore (else $STINT_STORE, the config file, a file of one's own)",
+    {"store", 0, "URI|@PATH",
+     "the datastore, or a file with its URI (else $STINT_STORE, the config file, a default)",
      SETTING_STORE},
     {"json", 0, NULL, "one JSON object a line", SETTING_NONE},
     {"help", 'h', NULL, "this page", SETTING_NONE},
@@ -142,6 +143,7 @@ int cli_parse(struct cli *cli, int argc, char **argv, bool *ret_help)
 void cli_clear(struct cli *cli)
 {
     free(cli->given);
+    free(cli->store_uri);
     settings_clear(&cli->settings);
     *cli = (struct cli){0};
 }

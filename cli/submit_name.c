@@ -201,8 +201,8 @@ int submit_name(const struct submit_request *request, const struct submit_input 
                         flock(input->fd, LOCK_EX | LOCK_NB) == 0 && fstat(input->fd, &file) == 0;
     if (naming->resumable) {
         auto_name(request, input, &file, base);
-        return generation_take(sender, naming, base, cli_option(request->cli, "store"),
-                               ret_complete, err);
+        return generation_take(sender, naming, base, cli_store_uri(request->cli), ret_complete,
+                               err);
     }
     if (request->bulk)
         random_name(sender->name); /* a single job is there by the id it was sent with */

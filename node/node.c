@@ -15,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "datastore/uri.h"
 #include "node/host.h"
 #include "node/loop.h"
 
@@ -123,27 +124,16 @@ static int features_check(const char *uri, struct error *err)
 
 /* ---- what it says on stderr ------------------------------------------------------------------ */
 
-/* The URI without a password: logs are read by many. */
-static void store_print(const char *uri)
-{
-    const char *from = strstr(uri, "://");
-    const char *at = from != NULL ? strchr(from + 3, '@') : NULL;
-    const char *colon = from != NULL ? strchr(from + 3, ':') : NULL;
-    if (at != NULL && colon != NULL && colon < at)
-        fprintf(stderr, "%.*s:...%s\n", (int)(colon - uri), uri, at);
-    else
-        fprintf(stderr, "%s\n", uri);
-}
-
 static void started(void *ctx, const struct core_view *view)
 {
     const struct identity *id = ctx;
+    char store[LIMIT_PATH_BYTES];
     fprintf(stderr, "stint: node %s started: pid %d, %d slots, queues ", view->name, (int)getpid(),
             id->node.slots);
     for (size_t i = 0; i < id->node.n_queues; i++)
         fprintf(stderr, "%s%s", i > 0 ? "," : "", id->queues[i]);
-    fprintf(stderr, ", store ");
-    store_print(id->store_uri);
+    /* Without a password: logs are read by many. */
+    fprintf(stderr, ", store %s\n", uri_redact(store, sizeof(store), id->store_uri));
 }
 
 static void over(void *ctx, const struct core_view *view)

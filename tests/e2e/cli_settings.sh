@@ -46,14 +46,52 @@ expect_status 2 env STINT_QUEUE=a/b "$program" submit -- true
 grep -q '^stint: warning: the password in --store' err || fail "no warning: $(cat err)"
 ! grep -q secret err || fail "the password is repeated: $(cat err)"
 
-say "4. help"
+say "4. a URI out of a file"
+printf 'sqlite:%s/secret.db\n' "$WORK" >uri
+[ "$(stint submit --store @uri -- true)" = 1 ] || fail "flag"
+[ "$(STINT_STORE=@$WORK/uri store_of)" = "sqlite:$WORK/secret.db" ] || fail "environment"
+printf 'store = @uri\n' >other # beside it
+[ "$(cd / && unset STINT_STORE && STINT_CONFIG=$WORK/other store_of)" = "sqlite:$WORK/secret.db" ] ||
+    fail "config file"
+: >empty
+for path in @nosuch @empty @; do
+    expect_refusal 3 stint status --store $path
+    [ "$(wc -l <"$WORK/err")" -eq 1 ] || fail "$path: $(cat "$WORK/err")"
+done
+
+say "5. a password is shown nowhere"
+printf 'nosuchscheme://me:secret@nosuch/x\n' >uri
+chmod 644 uri
+expect_status 2 stint status --store @uri
+grep -q 'other users can read the password in uri; chmod 600' "$WORK/err" || fail "$(cat "$WORK/err")"
+chmod 600 uri
+expect_status 2 stint status --store @uri
+! grep -q 'warning' "$WORK/err" || fail "$(cat "$WORK/err")"
+printf 'nosuchscheme://me:secret@nosuch/x\n' >other
+for how in "STINT_STORE=nosuchscheme://me:secret@nosuch/x" "STINT_CONFIG=other STINT_STORE="; do
+    env $how "$program" node start --detach >out 2>err && fail "started on $how"
+    ! grep -q secret out err || fail "the password is repeated: $(cat out err)"
+done
+
+say "6. what a node runs sees neither the store nor its node's environment"
+printf 'sqlite:%s/store.db\n' "$WORK" >uri
+node=$(STINT_STORE=@$WORK/uri stint node start --detach --name quiet) || fail "no node"
+export STINT_STORE=sqlite:$WORK/store.db
+job=$(stint submit -- sh -c 'env; tr "\0" "\n" <"/proc/$PPID/cmdline"')
+expect_status 0 stint wait "$job"
+stint job log "$job" >log || fail "no log"
+grep -q '^STINT_NODE=quiet$' log || fail "$(cat log)"
+! grep -q -e STINT_STORE -e store.db log || fail "a job sees the store: $(cat log)"
+expect_status 0 stint node stop "$node" --wait
+
+say "7. help"
 expect_status 0 stint --help
 expect_status 0 stint help
 expect_status 0 stint job --help
 expect_status 0 stint submit --help
 grep -q '^Example:' "$WORK/out" || fail "no example"
 
-say "5. --wait, and Ctrl-C while waiting"
+say "8. --wait, and Ctrl-C while waiting"
 start_node one
 expect_status 0 stint submit --wait -- true
 grep -q '^1 done, 0 failed, 0 cancelled$' "$WORK/out" || fail "$(cat "$WORK/out")"

@@ -1,5 +1,5 @@
 /* Goal: settings come from the file, the environment over it, and a mistake in the file is named
- * with its line; a password in a URI is noticed.
+ * with its line; a URI comes out of a file, and its password goes nowhere else.
  * Method: write config files into a fresh folder and load them with chosen variables. */
 #include "cli/cli.h"
 
@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static char folder[64], path[96];
@@ -131,13 +132,111 @@ START_TEST(the_default_store_lies_under_the_state_folder)
 }
 END_TEST
 
-START_TEST(a_password_in_a_uri_is_seen)
+START_TEST(a_uri_comes_out_of_a_file)
 {
-    ck_assert(uri_has_password("mongodb://me:secret@host/db"));
-    ck_assert(uri_has_password("mongodb://me:se@cret@host/db?x=y"));
-    ck_assert(!uri_has_password("mongodb://me@host:27017/db"));
-    ck_assert(!uri_has_password("mongodb://host:27017/a:b@c"));
-    ck_assert(!uri_has_password("sqlite:/home/a:b@c/stint.db"));
+    struct error err = {0};
+    char *uri = NULL, named[128];
+    bool exposed = true;
+    ck_assert_int_eq(store_uri_resolve("sqlite:/srv/@x", &uri, &exposed, &err), 0);
+    ck_assert_str_eq(uri, "sqlite:/srv/@x");
+    ck_assert(!exposed);
+    free(uri);
+    snprintf(named, sizeof(named), "@%s", path);
+    file_write(" mongodb://me:secret@host/db \r\nignored\n");
+    ck_assert_int_eq(chmod(path, 0644), 0);
+    ck_assert_int_eq(store_uri_resolve(named, &uri, &exposed, &err), 0);
+    ck_assert_str_eq(uri, "mongodb://me:secret@host/db");
+    ck_assert(exposed);
+    free(uri);
+    ck_assert_int_eq(chmod(path, 0600), 0);
+    ck_assert_int_eq(store_uri_resolve(named, &uri, &exposed, &err), 0);
+    ck_assert(!exposed);
+    free(uri);
+    file_write("sqlite:/srv/a.db"); /* without an end of line, and without a secret */
+    ck_assert_int_eq(chmod(path, 0644), 0);
+    ck_assert_int_eq(store_uri_resolve(named, &uri, &exposed, &err), 0);
+    ck_assert_str_eq(uri, "sqlite:/srv/a.db");
+    ck_assert(!exposed);
+    free(uri);
+}
+END_TEST
+
+START_TEST(a_file_without_a_uri_is_named)
+{
+    struct error err = {0};
+    char *uri = NULL, named[128];
+    bool exposed;
+    snprintf(named, sizeof(named), "@%s", path);
+    ck_assert_int_eq(store_uri_resolve(named, &uri, &exposed, &err), ERR_INVALID);
+    ck_assert_ptr_nonnull(strstr(err.text, "No such file"));
+    static const char *const texts[] = {"", "\n", "  \nsqlite:/second\n", "@/another\n"};
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        file_write(texts[i]);
+        ck_assert_int_eq(store_uri_resolve(named, &uri, &exposed, &err), ERR_INVALID);
+        ck_assert_ptr_nonnull(strstr(err.text, path));
+    }
+    snprintf(named, sizeof(named), "@%s", folder);
+    ck_assert_int_eq(store_uri_resolve(named, &uri, &exposed, &err), ERR_INVALID);
+    ck_assert_ptr_nonnull(strstr(err.text, "Is a directory"));
+    ck_assert_int_eq(store_uri_resolve("@", &uri, &exposed, &err), ERR_INVALID);
+    ck_assert_ptr_null(uri);
+}
+END_TEST
+
+START_TEST(a_file_named_in_the_config_lies_beside_it)
+{
+    struct settings settings = {0};
+    struct error err = {0};
+    char want[128];
+    file_write("store = @secret\n");
+    snprintf(want, sizeof(want), "@%s/secret", folder);
+    ck_assert_int_eq(settings_read_file(&settings, path, &err), 0);
+    ck_assert_str_eq(settings.value[SETTING_STORE], want);
+    settings_clear(&settings);
+}
+END_TEST
+
+START_TEST(a_password_that_others_can_read_is_noticed)
+{
+    struct settings settings = {0};
+    struct error err = {0};
+    file_write("store = mongodb://me:secret@host/db\n");
+    ck_assert_int_eq(chmod(path, 0640), 0);
+    ck_assert_int_eq(settings_read_file(&settings, path, &err), 0);
+    ck_assert_str_eq(settings.exposed, path);
+    settings_clear(&settings);
+    ck_assert_int_eq(chmod(path, 0600), 0);
+    ck_assert_int_eq(settings_read_file(&settings, path, &err), 0);
+    ck_assert_ptr_null(settings.exposed);
+    settings_clear(&settings);
+}
+END_TEST
+
+START_TEST(a_password_does_not_stay_in_the_environment)
+{
+    struct settings settings = {0};
+    struct error err = {0};
+    char given[] = "STINT_STORE=mongodb://me:secret@host/db";
+    ck_assert_int_eq(putenv(given), 0);
+    ck_assert_int_eq(settings_load(&settings, &err), 0);
+    ck_assert_str_eq(settings.value[SETTING_STORE], "mongodb://me:secret@host/db");
+    ck_assert_str_eq(given, "STINT_STORE=");
+    unsetenv("STINT_STORE");
+    settings_clear(&settings);
+}
+END_TEST
+
+START_TEST(a_mistake_in_the_file_shows_no_password)
+{
+    struct settings settings = {0};
+    struct error err = {0};
+    file_write("mongodb://me:secret@host/db\n");
+    ck_assert_int_eq(settings_read_file(&settings, path, &err), ERR_INVALID);
+    ck_assert_ptr_null(strstr(err.text, "secret"));
+    file_write("mongodb://me:secret@host/db?a=b\n");
+    ck_assert_int_eq(settings_read_file(&settings, path, &err), ERR_INVALID);
+    ck_assert_ptr_null(strstr(err.text, "secret"));
+    settings_clear(&settings);
 }
 END_TEST
 
@@ -152,7 +251,12 @@ int main(void)
     tcase_add_test(tcase, the_environment_goes_over_the_file);
     tcase_add_test(tcase, a_named_file_must_be_there_and_the_usual_one_need_not);
     tcase_add_test(tcase, the_default_store_lies_under_the_state_folder);
-    tcase_add_test(tcase, a_password_in_a_uri_is_seen);
+    tcase_add_test(tcase, a_uri_comes_out_of_a_file);
+    tcase_add_test(tcase, a_file_without_a_uri_is_named);
+    tcase_add_test(tcase, a_file_named_in_the_config_lies_beside_it);
+    tcase_add_test(tcase, a_password_that_others_can_read_is_noticed);
+    tcase_add_test(tcase, a_password_does_not_stay_in_the_environment);
+    tcase_add_test(tcase, a_mistake_in_the_file_shows_no_password);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
