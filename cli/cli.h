@@ -181,6 +181,24 @@ void *cli_grow(void *old, size_t size);
 char *cli_copy(const char *text);
 char *cli_format(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
+/* ---- short outages (retry.c) ----------------------------------------------------------------- */
+
+/* How long one step has been tried. Zeroed at first. */
+struct patience {
+    uint64_t began_ms, pause_ms;
+};
+
+/* A code that may pass by itself. */
+bool cli_passing(int rc);
+
+/* True, after a pause, when a step that gave `rc` is to be tried again: for some 10 s in all. */
+bool cli_try_again(struct patience *patience, int rc);
+
+/* datastore_step for a step that may be carried out twice, again while the store is away.
+ * *ret_unsure (may be NULL): an earlier try may have done it already. */
+int cli_step(struct datastore *ds, struct ds_step *step, struct arena *mem, bool *ret_unsure,
+             struct error *err);
+
 /* ---- Ctrl-C (common.c) ----------------------------------------------------------------------- */
 
 /* SIGINT and SIGTERM as a descriptor, so that a step under way always comes to its end. */

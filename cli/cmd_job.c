@@ -347,32 +347,58 @@ struct cancelling {
     struct id_set gone; /* ids cancelled now */
 };
 
-/* Cancels one run's worth of ids from `at` on; *ret_at: where to go on. */
+/* What came of one step. unsure: an earlier try may have done it. A code when it is none of the
+ * usual answers. */
+static int cancel_note(struct cancelling *c, const struct ds_step *step, bool unsure)
+{
+    int64_t id = step->cancel.id;
+    bool ours = unsure && step->rc == ERR_CONFLICT && step->cancel.ret_before == JOB_CANCELLED;
+    if (step->rc == 0 || ours) {
+        c->cancelled++;
+        id_set_add(&c->gone, (struct range){.a = id, .b = id + 1});
+    } else if (step->rc == ERR_CONFLICT) {
+        c->ended++;
+    } else if (step->rc == ERR_NOT_FOUND) {
+        c->missing++;
+    } else {
+        return step->rc;
+    }
+    return 0;
+}
+
+/* Cancels one run's worth of ids from `at` on, again those that the store gave no answer for; *at:
+ * where to go on. */
 static int cancel_some(struct cancelling *c, struct range range, int64_t *at, struct error *err)
 {
     struct ds_step steps[LIMIT_RUN_STEPS];
+    bool unsure[LIMIT_RUN_STEPS] = {0};
+    struct patience patience = {0};
     size_t n = 0;
+    int rc = 0;
     for (int64_t id = *at; id < range.b && n < LIMIT_RUN_STEPS; id++)
         steps[n++] = (struct ds_step){.kind = DS_CANCEL, .independent = true, .cancel = {.id = id}};
-    struct ds_run run = {.steps = steps, .n_steps = n};
-    datastore_run(c->ds, &run);
-    int rc = 0;
-    for (size_t i = 0; i < n; i++) {
-        if (steps[i].rc == 0) {
-            c->cancelled++;
-            id_set_add(&c->gone,
-                       (struct range){.a = steps[i].cancel.id, .b = steps[i].cancel.id + 1});
-        } else if (steps[i].rc == ERR_CONFLICT) {
-            c->ended++;
-        } else if (steps[i].rc == ERR_NOT_FOUND) {
-            c->missing++;
-        } else {
-            rc = error_set(err, steps[i].rc, "%s",
-                           run.err.code != 0 ? run.err.text : error_text(steps[i].rc));
-        }
-    }
-    arena_release(&run.mem);
     *at += (int64_t)n;
+    while (n > 0) {
+        struct ds_run run = {.steps = steps, .n_steps = n};
+        size_t left = 0;
+        datastore_run(c->ds, &run);
+        rc = 0;
+        for (size_t i = 0; i < n; i++) {
+            int code = cancel_note(c, &steps[i], unsure[i]);
+            if (code == 0)
+                continue;
+            rc = rc == 0 || (cli_passing(rc) && code != ERR_SKIPPED) ? code : rc;
+            unsure[left] = unsure[i] || code == ERR_UNKNOWN_OUTCOME;
+            steps[left++] = (struct ds_step){
+                .kind = DS_CANCEL, .independent = true, .cancel = {.id = steps[i].cancel.id}};
+        }
+        n = left;
+        if (rc < 0)
+            error_set(err, rc, "%s", run.err.code != 0 ? run.err.text : error_text(rc));
+        arena_release(&run.mem);
+        if (rc < 0 && !cli_try_again(&patience, rc))
+            break;
+    }
     return rc;
 }
 
@@ -388,7 +414,7 @@ static bool ask_node(struct datastore *ds, const struct node *node, int64_t id,
         struct arena mem = {0};
         int rc = datastore_step(ds, &step, &mem, NULL);
         arena_release(&mem);
-        if (rc != ERR_BUSY && rc != ERR_UNAVAILABLE && rc != ERR_UNKNOWN_OUTCOME)
+        if (!cli_passing(rc))
             return rc == 0 || rc == ERR_CONFLICT || rc == ERR_NOT_FOUND; /* dead: runs nothing */
         if (clock_ms() > deadline_ms)
             return false;

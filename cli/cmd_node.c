@@ -173,7 +173,7 @@ static int ask_all(const struct cli *cli, struct datastore *ds, struct ask *ask)
             .kind = DS_NODE_ASK,
             .node_ask = {.node = node->id, .set_desired = true, .desired = ask->desired}};
         struct arena mem = {0};
-        int rc = datastore_step(ds, &step, &mem, &err);
+        int rc = cli_step(ds, &step, &mem, NULL, &err);
         arena_release(&mem);
         if (rc == 0)
             ask->nodes[ask->n++] = node->id;
@@ -218,14 +218,22 @@ static int ask_wait(struct datastore *ds, const struct ask *ask)
 {
     struct interrupt interrupt;
     struct error err = {0};
-    size_t left = 0;
-    int rc, signal = 0;
+    struct patience patience = {0};
+    size_t left = 1;
+    int rc = 0, signal = 0;
     interrupt_open(&interrupt);
-    while ((rc = ask_left(ds, ask, &left, &err)) == 0 && left > 0 &&
-           (signal = interrupt_seen(&interrupt)) == 0)
-        interrupt_wait(&interrupt, -1, LOOK_MS);
+    while (left > 0 && (signal = interrupt_seen(&interrupt)) == 0) {
+        rc = ask_left(ds, ask, &left, &err);
+        if (rc < 0 && !cli_try_again(&patience, rc))
+            break;
+        if (rc < 0)
+            continue;
+        patience = (struct patience){0};
+        if (left > 0)
+            interrupt_wait(&interrupt, -1, LOOK_MS);
+    }
     interrupt_close(&interrupt);
-    if (rc < 0)
+    if (rc < 0 && signal == 0)
         return cli_fail(&err);
     return signal == 0 ? CLI_OK
                        : cli_error(CLI_SIGNAL + signal,

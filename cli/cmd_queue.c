@@ -170,11 +170,12 @@ static int create_run(struct cli *cli)
         struct queue *queue = &step.queue_set.queue;
         snprintf(queue->name, sizeof(queue->name), "%s", cli->operands[i]);
         cli_who(queue->changed_by);
-        int rc = datastore_step(ds, &step, &mem, &err);
-        if (rc == ERR_DUPLICATE)
+        bool unsure = false; /* then it is likely our own that is there */
+        int rc = cli_step(ds, &step, &mem, &unsure, &err);
+        if (rc == ERR_DUPLICATE && !unsure)
             status = cli_error(CLI_REFUSED, "queue %s is there already; see `stint queue list`",
                                queue->name);
-        else if (rc < 0)
+        else if (rc < 0 && rc != ERR_DUPLICATE)
             status = cli_fail(&err);
         arena_release(&mem);
     }
@@ -189,7 +190,7 @@ static int queue_pause(struct datastore *ds, const char *name, bool paused)
     struct arena mem = {0};
     struct ds_step read = {.kind = DS_QUEUES_READ};
     const struct queue *found = NULL;
-    int rc = datastore_step(ds, &read, &mem, &err);
+    int rc = cli_step(ds, &read, &mem, NULL, &err);
     for (size_t i = 0; rc == 0 && i < read.queues_read.ret_n; i++)
         if (strcmp(read.queues_read.ret_queues[i].name, name) == 0)
             found = &read.queues_read.ret_queues[i];
@@ -198,7 +199,7 @@ static int queue_pause(struct datastore *ds, const char *name, bool paused)
                               .queue_set = {.queue = *found, .alter_only = true}};
         set.queue_set.queue.paused = paused;
         cli_who(set.queue_set.queue.changed_by);
-        rc = datastore_step(ds, &set, &mem, &err);
+        rc = cli_step(ds, &set, &mem, NULL, &err);
     }
     arena_release(&mem);
     if (rc < 0)

@@ -15,7 +15,7 @@
 #include "cli/output.h"
 #include "cli/progress.h"
 
-enum { LOOK_MS_MIN = 2, LOOK_MS_MAX = 250, LONELY_MS = 1500, RETRY_MS = 30000 };
+enum { LOOK_MS_MIN = 2, LOOK_MS_MAX = 250, LONELY_MS = 1500, OUTAGE_MS = 30000 };
 
 struct waiter {
     const struct wait_request *request;
@@ -105,6 +105,12 @@ static int gave_up(const struct waiter *waiter, int signal)
                      ended_of(waiter), again);
 }
 
+static int store_lost(int rc, const struct error *err)
+{
+    const char *text = err->code != 0 ? err->text : error_text(rc);
+    return cli_error(cli_passing(rc) ? CLI_UNREACHABLE : cli_status_of(rc), "%s", text);
+}
+
 /* The time to sleep before the next look; grows while nothing moves. */
 static uint64_t pause_next(uint64_t pause_ms)
 {
@@ -125,6 +131,7 @@ int wait_for(const struct cli *cli, struct datastore *ds, struct interrupt *inte
     progress_start(&progress, "jobs ended");
     int wake = ds->class->wake_fd != NULL ? ds->class->wake_fd(ds) : -1;
     uint64_t began_ms = clock_ms(), pause_ms = LOOK_MS_MIN, trouble_ms = 0;
+    uint64_t outage_ms = request->outage_ms > 0 ? request->outage_ms : OUTAGE_MS;
     bool told = false;
     for (;;) {
         struct error err = {0};
@@ -134,10 +141,10 @@ int wait_for(const struct cli *cli, struct datastore *ds, struct interrupt *inte
         trouble_ms = rc == 0 ? 0 : trouble_ms != 0 ? trouble_ms : now;
         int signal = interrupt_seen(interrupt);
         bool late = request->timeout_ms >= 0 && now - began_ms >= (uint64_t)request->timeout_ms;
-        bool broken = rc < 0 && (rc != ERR_UNAVAILABLE || now - trouble_ms > RETRY_MS);
+        bool broken = rc < 0 && (!cli_passing(rc) || now - trouble_ms > outage_ms);
         if (waiter.over || broken || signal != 0 || late) {
             progress_clear(&progress);
-            return broken        ? cli_fail(&err)
+            return broken        ? store_lost(rc, &err)
                    : waiter.over ? summary(cli, &waiter)
                                  : gave_up(&waiter, signal);
         }

@@ -11,6 +11,7 @@ struct wait_request {
     const char *batch;
     int64_t timeout_ms; /* -1: none */
     const char *again;  /* the command that looks again, for a person */
+    uint64_t outage_ms; /* how long the store may be away; 0: half a minute */
 };
 
 /* Waits until all have ended and prints how many ended which way. Returns the exit status: CLI_OK
