@@ -4,7 +4,6 @@
 #define STINT_VIEW_H
 
 #include "datastore/datastore.h"
-#include "node/lifecycle.h" /* names of states */
 
 struct view_running {
     int64_t id;

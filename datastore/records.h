@@ -83,6 +83,9 @@ enum node_state {
     NODE_STATES
 };
 
+const char *node_state_name(enum node_state state);
+int node_state_parse(const char *name); /* -1 for no such state */
+
 enum node_desired { DESIRED_RUN, DESIRED_PAUSED, DESIRED_STOPPED };
 
 /* A range the node answers for. returning: 0, or the number of the return that gives it back. */
@@ -169,6 +172,9 @@ enum job_state {
     JOB_SLOT, /* internal: an id that leads to job `slot` at run `run` (DESIGN §5) */
     JOB_STATES
 };
+
+const char *job_state_name(enum job_state state);
+int job_state_parse(const char *name); /* -1 for no such state */
 
 static inline bool job_state_finished(enum job_state s)
 {

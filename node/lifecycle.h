@@ -14,10 +14,4 @@
 /* May a node go from `from` to `to`? Staying where one is always may, but for dead. */
 bool lifecycle_allows(enum node_state from, enum node_state to);
 
-const char *node_state_name(enum node_state state);
-int node_state_parse(const char *name); /* -1 for no such state */
-
-const char *job_state_name(enum job_state state);
-int job_state_parse(const char *name);
-
 #endif
