@@ -42,6 +42,12 @@ bool ds_kind_rings(enum ds_kind kind)
     }
 }
 
+bool ds_code_is_trouble(int rc)
+{
+    return rc != 0 && rc != ERR_NOT_FOUND && rc != ERR_CONFLICT && rc != ERR_DUPLICATE &&
+           rc != ERR_BUSY && rc != ERR_SKIPPED;
+}
+
 bool ds_run_writes(const struct ds_run *run)
 {
     for (size_t i = 0; i < run->n_steps; i++)

@@ -464,6 +464,9 @@ bool ds_kind_writes(enum ds_kind kind);
  * it, or idle nodes would keep each other awake. */
 bool ds_kind_rings(enum ds_kind kind);
 
+/* A guard that was not met is an answer, not trouble. */
+bool ds_code_is_trouble(int rc);
+
 bool ds_run_writes(const struct ds_run *run);
 
 /* What a run's outcome is when looked at as a whole: the code datastore_run returns. */

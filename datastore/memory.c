@@ -86,13 +86,6 @@ static void ring_others(const struct memory_handle *own)
             (void)eventfd_write(h->wake_fd, 1); /* EAGAIN: it is readable already */
 }
 
-/* A guard that was not met is an answer, not trouble. */
-static bool is_trouble(int rc)
-{
-    return rc != 0 && rc != ERR_NOT_FOUND && rc != ERR_CONFLICT && rc != ERR_DUPLICATE &&
-           rc != ERR_BUSY && rc != ERR_SKIPPED;
-}
-
 static int run_step(struct memory_handle *handle, struct ds_run *run, size_t i)
 {
     struct memory_store *store = handle->store;
@@ -109,7 +102,7 @@ static int run_step(struct memory_handle *handle, struct ds_run *run, size_t i)
     if (rc == 0 && ds_kind_rings(step->kind))
         ring_others(handle);
     pthread_mutex_unlock(&store->lock);
-    if (is_trouble(rc) && run->err.code == 0)
+    if (ds_code_is_trouble(rc) && run->err.code == 0)
         error_set(&run->err, rc, "%s: %s", ds_kind_name(step->kind), error_text(rc));
     return rc;
 }

@@ -43,8 +43,6 @@ int node_from_doc(const bson_t *doc, struct arena *mem, struct node *ret_node)
 /* chunk: what the first row of a batch carries, or NULL; `open` until all its rows are there. */
 void job_to_doc(const struct job *job, int64_t id, int64_t created_ms,
                 const struct submit_chunk *chunk, struct arena *mem, bson_t *doc);
-/* The fields that recording an outcome or a cancel changes: those to be set, those to be unset. */
-void job_change_to_doc(const struct job *job, struct arena *mem, bson_t *set, bson_t *unset);
 const char *job_unique_key(const struct job *job); /* NULL: it has none (any more) */
 void ending_to_doc(const struct job_ending *ending, const char *key, struct arena *mem,
                    bson_t *doc);

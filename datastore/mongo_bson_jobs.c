@@ -70,34 +70,6 @@ void job_to_doc(const struct job *job, int64_t id, int64_t created_ms,
         chunk_put(chunk, doc);
 }
 
-static void put_or_unset(bson_t *set, bson_t *unset, const char *key, int64_t value, bool date)
-{
-    if (value == 0)
-        put_text(unset, key, "");
-    else if (date)
-        put_date(set, key, value);
-    else
-        put_int(set, key, value);
-}
-
-void job_change_to_doc(const struct job *job, struct arena *mem, bson_t *set, bson_t *unset)
-{
-    put_text(set, "state", job_state_name(job->state));
-    bson_append_int32(set, "run", -1, job->run);
-    put_or_unset(set, unset, "started", job->started_ms, true);
-    put_or_unset(set, unset, "finished", job->finished_ms, true);
-    put_or_unset(set, unset, "node", job->node, false);
-    put_or_unset(set, unset, "interruptions", job->interruptions, false);
-    put_or_unset(set, unset, "slot", job->slot, false);
-    put_or_unset(set, unset, "due", job->due_ms, true);
-    if (job_unique_key(job) == NULL)
-        put_text(unset, "key", "");
-    if (job->ending != NULL)
-        ending_to_doc(job->ending, "ending", mem, set);
-    else
-        put_text(unset, "ending", "");
-}
-
 static bool text_at(const bson_iter_t *at, const char **last, struct arena *mem)
 {
     uint32_t len;

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "datastore/datastore.h"
+#include "datastore/mongo.h"
 #include "datastore/sqlite.h"
 
 #define FROZEN_MS_MAX 3600000
@@ -71,11 +72,12 @@ int datastore_open(const char *uri, unsigned flags, struct datastore **ret_ds, s
         return open_sqlite(uri, uri + strlen("sqlite:"), flags, ret_ds, err);
     if (strncmp(uri, "mongodb:", strlen("mongodb:")) == 0 ||
         strncmp(uri, "mongodb+srv:", strlen("mongodb+srv:")) == 0)
-        return error_set(err, ERR_INVALID,
-                         "this build has no MongoDB backend; use sqlite:PATH on one machine");
+        return mongo_open(uri, flags, ret_ds, err);
     const char *scheme_end = strstr(uri, "://");
     if (scheme_end != NULL && memchr(uri, '/', (size_t)(scheme_end - uri)) == NULL)
-        return error_set(err, ERR_INVALID, "unknown kind of store '%.*s'; use sqlite:PATH",
+        return error_set(err, ERR_INVALID,
+                         "unknown kind of store '%.*s'; use sqlite:PATH or "
+                         "mongodb://HOST/DATABASE",
                          (int)(scheme_end - uri < 60 ? scheme_end - uri : 60), uri);
     return open_sqlite(uri, uri, flags, ret_ds, err);
 }

@@ -115,13 +115,6 @@ static sqlite_step_fn *const step_fns[DS_KINDS] = {
 #undef X
 };
 
-/* A guard that was not met is an answer, not trouble. */
-static bool is_trouble(int rc)
-{
-    return rc != 0 && rc != ERR_NOT_FOUND && rc != ERR_CONFLICT && rc != ERR_DUPLICATE &&
-           rc != ERR_BUSY && rc != ERR_SKIPPED;
-}
-
 static int step_run(struct sqlite_store *store, struct ds_run *run, size_t i)
 {
     struct ds_step *step = &run->steps[i];
@@ -140,7 +133,7 @@ static int step_run(struct sqlite_store *store, struct ds_run *run, size_t i)
     store->ring = store->ring || (rc == 0 && ds_kind_rings(step->kind));
     if (store->trouble != SQLITE_OK && run->err.code != 0)
         return run->err.code;
-    if (is_trouble(rc) && run->err.code == 0)
+    if (ds_code_is_trouble(rc) && run->err.code == 0)
         error_set(&run->err, rc, "%s: %s", ds_kind_name(step->kind), error_text(rc));
     return rc;
 }

@@ -1,0 +1,448 @@
+/* The MongoDB backend's inserting of job rows.
+ *
+ * A batch is a few statements, and may be cut between any two rows. Each row stands alone: its id
+ * is unique, and its token tells one's own earlier try from somebody else's row. A batch of a named
+ * submit has a **carrier**, the first of its rows that gets in, which is inserted before all others
+ * and carries the chunk, marked open until the rest is there:
+ *
+ *     no carrier --> open (some rows may be missing) --> closed (all are there)
+ *
+ * Cut while open, the same batch again goes on where it was; another process that finds the chunk
+ * open (DS_SUBMIT_FIND) voids the missing ids first, so that what it then inserts anew cannot come
+ * twice. A chunk with an id that somebody voided stays open for good. Where the carrier's job is
+ * refused for its key, a void with the chunk stands in its place.
+ * Invariants: I2 (ids and keys are unique), I9. Thread: the handle's. */
+#include <stdlib.h>
+
+#include "datastore/mongo_bson.h"
+#include "datastore/mongo_store.h"
+
+struct inserting {
+    struct mongo_call *call;
+    int32_t *codes;
+    struct submit_chunk chunk; /* as the carrier has it */
+    size_t carrier;
+    bool chunked;
+    bool gaps; /* a row was refused for its id */
+};
+
+static int64_t id_at(const struct mongo_call *call, size_t i)
+{
+    const struct ds_insert *insert = &call->step->insert;
+    return insert->from_reserve ? call->before->reserve.ret_first + (int64_t)i : insert->jobs[i].id;
+}
+
+/* ---- before --------------------------------------------------------------------------------- */
+
+static int lane_tail(struct mongo_call *call, int32_t lane, int64_t *ret_tail)
+{
+    bson_t *query = BCON_NEW("_id", BCON_INT64(lane)), doc;
+    bson_t *opts = BCON_NEW("projection", "{", "tail", BCON_INT32(1), "}");
+    bson_iter_t at;
+    int rc = mongo_find_one(call->store, MONGO_LANES, query, opts, &doc);
+    bson_destroy(opts);
+    bson_destroy(query);
+    if (rc < 0)
+        return rc;
+    *ret_tail = bson_iter_init_find(&at, &doc, "tail") ? bson_iter_as_int64(&at) : 0;
+    bson_destroy(&doc);
+    return 0;
+}
+
+/* Ids that nobody reserved would be handed out again. *lane and *tail: of the row before. */
+static int id_check(struct mongo_call *call, int64_t id, int32_t *lane, int64_t *tail)
+{
+    if (id < 1 || id_lane(id) >= LIMIT_LANES)
+        return ERR_INVALID;
+    if (*lane != id_lane(id)) {
+        int rc = lane_tail(call, id_lane(id), tail);
+        if (rc < 0)
+            return rc == ERR_NOT_FOUND ? ERR_INVALID : rc;
+        *lane = id_lane(id);
+    }
+    return id_seq(id) < 1 || id >= *tail ? ERR_INVALID : 0;
+}
+
+static int insert_check(struct mongo_call *call)
+{
+    const struct ds_insert *insert = &call->step->insert;
+    const struct submit_chunk *chunk = insert->chunk;
+    size_t bytes = 0, len = chunk != NULL && chunk->submit != NULL ? strlen(chunk->submit) : 0;
+    int32_t lane = -1;
+    int64_t tail = 0;
+    if (insert->n_jobs == 0 || (chunk != NULL && (len < 1 || len > LIMIT_NAME_BYTES ||
+                                                  chunk->index < 0 || chunk->count < 1)))
+        return ERR_INVALID;
+    if (insert->n_jobs > LIMIT_BATCH_JOBS)
+        return error_set(call->err, ERR_LIMIT, "more than %d jobs in a batch", LIMIT_BATCH_JOBS);
+    if (insert->from_reserve &&
+        (call->before == NULL || call->before->kind != DS_RESERVE || call->before->rc != 0 ||
+         call->before->reserve.count < (int64_t)insert->n_jobs))
+        return ERR_INVALID;
+    for (size_t i = 0; i < insert->n_jobs; i++) {
+        int rc = insert->from_reserve ? 0 : id_check(call, insert->jobs[i].id, &lane, &tail);
+        if (rc < 0)
+            return rc;
+        if (!job_fits(&insert->jobs[i]))
+            return ERR_LIMIT;
+        bytes += job_bytes(&insert->jobs[i]);
+    }
+    if (bytes > LIMIT_BATCH_BYTES)
+        return error_set(call->err, ERR_LIMIT, "more than %d bytes in a batch", LIMIT_BATCH_BYTES);
+    return 0;
+}
+
+/* ---- statements ----------------------------------------------------------------------------- */
+
+/* Marks the rows that a unique index refused; 0, or the code of another failure, told. */
+static int refusals_read(struct inserting *ins, const bson_t *reply, const size_t *rows)
+{
+    bson_iter_t at, errors, field;
+    bson_t rest = BSON_INITIALIZER;
+    int rc = 0;
+    if (!bson_iter_init_find(&at, reply, "writeErrors") || !BSON_ITER_HOLDS_ARRAY(&at) ||
+        !bson_iter_recurse(&at, &errors))
+        return 0;
+    while (rc == 0 && bson_iter_next(&errors)) {
+        bson_t one = BSON_INITIALIZER, list;
+        BSON_APPEND_ARRAY_BEGIN(&one, "writeErrors", &list);
+        bson_append_iter(&list, "0", -1, &errors);
+        bson_append_array_end(&one, &list);
+        rc = mongo_statement_code(ins->call->store, &one);
+        bson_destroy(&one);
+        if (rc == ERR_DUPLICATE && bson_iter_recurse(&errors, &field) &&
+            bson_iter_find(&field, "index")) {
+            ins->codes[rows[bson_iter_as_int64(&field)]] = ERR_DUPLICATE;
+            rc = 0;
+        }
+    }
+    bson_destroy(&rest);
+    return rc;
+}
+
+/* One statement with these rows; codes of those refused by a unique index are ERR_DUPLICATE. */
+static int statement(struct inserting *ins, const size_t *rows, size_t n,
+                     const struct submit_chunk *chunk)
+{
+    struct mongo_call *call = ins->call;
+    const struct ds_insert *insert = &call->step->insert;
+    bson_t command = BSON_INITIALIZER, list, doc, reply;
+    BSON_APPEND_UTF8(&command, "insert", call->store->names[MONGO_JOBS]);
+    BSON_APPEND_BOOL(&command, "ordered", false);
+    BSON_APPEND_ARRAY_BEGIN(&command, "documents", &list);
+    for (size_t i = 0; i < n; i++) {
+        const struct job *job = &insert->jobs[rows[i]];
+        char text[16];
+        const char *key;
+        bson_uint32_to_string((uint32_t)i, &key, text, sizeof(text));
+        bson_append_document_begin(&list, key, -1, &doc);
+        job_to_doc(job, id_at(call, rows[i]), job->created_ms != 0 ? job->created_ms : call->utc_ms,
+                   chunk, call->mem, &doc);
+        bson_append_document_end(&list, &doc);
+        ins->codes[rows[i]] = 0;
+    }
+    bson_append_array_end(&command, &list);
+    int rc = mongo_command(call->store, &command, true, &reply);
+    if (rc == 0)
+        rc = refusals_read(ins, &reply, rows);
+    bson_destroy(&reply);
+    bson_destroy(&command);
+    return rc;
+}
+
+/* Of rows that were refused: which are there by one's own earlier try (0), which ids somebody else
+ * has (`gaps`), and which were refused for their keys. */
+static int refused_look(struct inserting *ins, const size_t *rows, size_t n)
+{
+    struct mongo_call *call = ins->call;
+    bson_t query = BSON_INITIALIZER, in, list;
+    bson_t *opts = BCON_NEW("projection", "{", "token", BCON_INT32(1), "}");
+    const bson_t *doc;
+    size_t n_refused = 0;
+    BSON_APPEND_DOCUMENT_BEGIN(&query, "_id", &in);
+    BSON_APPEND_ARRAY_BEGIN(&in, "$in", &list);
+    for (size_t i = 0; i < n; i++) {
+        char text[16];
+        const char *key;
+        bson_uint32_to_string((uint32_t)n_refused, &key, text, sizeof(text));
+        if (ins->codes[rows[i]] != ERR_DUPLICATE)
+            continue;
+        bson_append_int64(&list, key, -1, id_at(call, rows[i]));
+        n_refused++;
+    }
+    bson_append_array_end(&in, &list);
+    bson_append_document_end(&query, &in);
+    int rc = 0;
+    mongoc_cursor_t *cursor =
+        n_refused > 0 ? mongo_find(call->store, MONGO_JOBS, &query, opts) : NULL;
+    while (cursor != NULL && (rc = mongo_next(call->store, cursor, &doc)) == 1) {
+        struct job found;
+        struct job_texts texts = {0};
+        if (job_from_doc(doc, call->mem, &texts, &found) < 0)
+            continue;
+        for (size_t i = 0; i < n; i++)
+            if (id_at(call, rows[i]) == found.id) {
+                bool own = found.token == call->step->insert.jobs[rows[i]].token;
+                ins->codes[rows[i]] = own ? 0 : ERR_DUPLICATE;
+                ins->gaps = ins->gaps || !own;
+            }
+    }
+    if (cursor != NULL)
+        mongoc_cursor_destroy(cursor);
+    bson_destroy(opts);
+    bson_destroy(&query);
+    return rc;
+}
+
+/* ---- the chunk ------------------------------------------------------------------------------ */
+
+/* Is a chunk of that name and index there? 0 where it is; *ret_id: its carrier. */
+static int chunk_find(struct inserting *ins, int64_t *ret_id)
+{
+    bson_t *query = BCON_NEW("chunk.submit", BCON_UTF8(ins->chunk.submit), "chunk.index",
+                             BCON_INT64(ins->chunk.index)),
+           doc;
+    bson_t *opts = BCON_NEW("projection", "{", "_id", BCON_INT32(1), "}");
+    bson_iter_t at;
+    int rc = mongo_find_one(ins->call->store, MONGO_JOBS, query, opts, &doc);
+    bson_destroy(opts);
+    bson_destroy(query);
+    if (rc < 0)
+        return rc;
+    *ret_id = bson_iter_init_find(&at, &doc, "_id") ? bson_iter_as_int64(&at) : 0;
+    bson_destroy(&doc);
+    return 0;
+}
+
+/* The void that carries the chunk of a job refused for its key. */
+static int void_carrier(struct inserting *ins)
+{
+    struct mongo_call *call = ins->call;
+    const struct job row = {.state = JOB_VOID, .run = 1, .type = "void"};
+    bson_t doc = BSON_INITIALIZER;
+    job_to_doc(&row, id_at(call, ins->carrier), call->utc_ms, &ins->chunk, call->mem, &doc);
+    int rc = mongo_insert_one(call->store, MONGO_JOBS, &doc);
+    bson_destroy(&doc);
+    return rc;
+}
+
+/* Brings in the first row that can be, with the chunk. ERR_DUPLICATE: the chunk is there already;
+ * a row of codes 0 at `carrier` else, or none where every id is taken. */
+static int carrier_insert(struct inserting *ins)
+{
+    const struct ds_insert *insert = &ins->call->step->insert;
+    for (; ins->carrier < insert->n_jobs; ins->carrier++) {
+        const size_t row = ins->carrier;
+        int64_t id = 0;
+        ins->chunk.index = insert->chunk->index + (int64_t)row;
+        ins->chunk.count = insert->chunk->count - (int64_t)row;
+        int rc = statement(ins, &row, 1, &ins->chunk);
+        if (rc < 0 || ins->codes[row] == 0)
+            return rc;
+        bool gaps = ins->gaps;
+        ins->gaps = false;
+        rc = refused_look(ins, &row, 1);
+        bool taken = ins->gaps;
+        ins->gaps = gaps || taken;
+        if (rc < 0 || ins->codes[row] == 0)
+            return rc; /* one's own earlier try */
+        rc = chunk_find(ins, &id);
+        if (rc != ERR_NOT_FOUND)
+            return rc < 0 ? rc : id == id_at(ins->call, row) ? 0 : ERR_DUPLICATE;
+        if (taken)
+            continue;
+        /* Refused for its key. (The key may be free again by now: the next submit will have it.) */
+        rc = void_carrier(ins);
+        return rc;
+    }
+    return 0;
+}
+
+static int chunk_close(struct inserting *ins)
+{
+    bson_t *query = BCON_NEW("_id", BCON_INT64(id_at(ins->call, ins->carrier)));
+    bson_t *change = BCON_NEW("$unset", "{", "chunk.open", BCON_UTF8(""), "}");
+    int64_t n;
+    int rc =
+        mongo_update(ins->call->store, MONGO_JOBS, query, (struct mongo_change){.doc = change}, &n);
+    bson_destroy(change);
+    bson_destroy(query);
+    return rc;
+}
+
+/* ---- the step ------------------------------------------------------------------------------- */
+
+static size_t statement_rows(const struct ds_insert *insert, size_t from)
+{
+    size_t n = 0, bytes = 0;
+    while (from + n < insert->n_jobs && n < MONGO_ROWS && bytes < MONGO_ROWS_BYTES)
+        bytes += job_bytes(&insert->jobs[from + n++]);
+    return n;
+}
+
+static int rest_insert(struct inserting *ins, size_t from)
+{
+    const struct ds_insert *insert = &ins->call->step->insert;
+    size_t rows[MONGO_ROWS];
+    int rc = 0;
+    while (rc == 0 && from < insert->n_jobs) {
+        size_t n = statement_rows(insert, from);
+        bool refused = false;
+        for (size_t i = 0; i < n; i++)
+            rows[i] = from + i;
+        rc = statement(ins, rows, n, NULL);
+        for (size_t i = 0; i < n; i++)
+            refused = refused || ins->codes[rows[i]] != 0;
+        if (rc == 0 && refused)
+            rc = refused_look(ins, rows, n);
+        from += n;
+    }
+    return rc;
+}
+
+int mongo_insert(struct mongo_call *call)
+{
+    struct ds_insert *insert = &call->step->insert;
+    int rc = insert_check(call);
+    if (rc < 0)
+        return rc;
+    struct inserting ins = {.call = call, .chunked = insert->chunk != NULL};
+    ins.codes = arena_alloc(call->mem, insert->n_jobs * sizeof(*ins.codes));
+    size_t from = 0;
+    if (ins.chunked) {
+        ins.chunk = *insert->chunk;
+        rc = carrier_insert(&ins);
+        from = ins.carrier + 1;
+    }
+    if (rc == 0 && from < insert->n_jobs)
+        rc = rest_insert(&ins, from);
+    if (rc == 0 && ins.chunked && !ins.gaps && ins.carrier < insert->n_jobs)
+        rc = chunk_close(&ins);
+    if (rc == 0)
+        insert->ret_rc = ins.codes;
+    return rc;
+}
+
+/* ---- finding chunks ------------------------------------------------------------------------- */
+
+struct finding {
+    struct mongo_call *call;
+    struct submit_chunk *chunks;
+    size_t n, capacity;
+};
+
+static void found_add(struct finding *finding, struct submit_chunk chunk)
+{
+    if (finding->n == finding->capacity) {
+        finding->capacity = finding->capacity > 0 ? 2 * finding->capacity : 64;
+        struct submit_chunk *fresh =
+            arena_alloc(finding->call->mem, finding->capacity * sizeof(*fresh));
+        if (finding->n > 0)
+            memcpy(fresh, finding->chunks, finding->n * sizeof(*fresh));
+        finding->chunks = fresh;
+    }
+    finding->chunks[finding->n++] = chunk;
+}
+
+/* Which rows of an open chunk are there: marks in `there`, one a row. */
+static int open_look(struct mongo_call *call, const struct submit_chunk *chunk, bool *there)
+{
+    bson_t *query = BCON_NEW("_id", "{", "$gte", BCON_INT64(chunk->id), "$lt",
+                             BCON_INT64(chunk->id + chunk->count), "}", "state", "{", "$ne",
+                             BCON_UTF8("void"), "}");
+    bson_t *opts = BCON_NEW("projection", "{", "_id", BCON_INT32(1), "}");
+    mongoc_cursor_t *cursor = mongo_find(call->store, MONGO_JOBS, query, opts);
+    const bson_t *doc;
+    bson_iter_t at;
+    int rc;
+    while ((rc = mongo_next(call->store, cursor, &doc)) == 1)
+        if (bson_iter_init_find(&at, doc, "_id"))
+            there[bson_iter_as_int64(&at) - chunk->id] = true;
+    mongoc_cursor_destroy(cursor);
+    bson_destroy(opts);
+    bson_destroy(query);
+    return rc;
+}
+
+/* Voids at the ids of an open chunk that are free, so that nobody inserts there any more. */
+static int open_void(struct mongo_call *call, const struct submit_chunk *chunk, const bool *there)
+{
+    struct job *rows = arena_alloc(call->mem, (size_t)chunk->count * sizeof(*rows));
+    size_t n = 0;
+    for (int64_t i = 0; i < chunk->count; i++)
+        if (!there[i])
+            rows[n++] =
+                (struct job){.id = chunk->id + i, .state = JOB_VOID, .run = 1, .type = "void"};
+    struct ds_step step = {.kind = DS_INSERT, .insert = {.jobs = rows, .n_jobs = n}};
+    struct mongo_call inner = *call;
+    inner.step = &step;
+    inner.before = NULL;
+    return n > 0 ? mongo_insert(&inner) : 0;
+}
+
+/* An open chunk as the runs of rows that are there. */
+static int open_found(struct finding *finding, const struct submit_chunk *chunk)
+{
+    struct mongo_call *call = finding->call;
+    if (chunk->count > LIMIT_BATCH_JOBS)
+        return mongo_damaged(call->store, MONGO_JOBS, chunk->id);
+    bool *there = arena_alloc(call->mem, (size_t)chunk->count * sizeof(*there));
+    int rc = open_look(call, chunk, there);
+    if (rc == 0)
+        rc = open_void(call, chunk, there);
+    /* The first submitter may have gone on between the look and the voids. */
+    if (rc == 0)
+        rc = open_look(call, chunk, there);
+    for (int64_t i = 0; rc == 0 && i < chunk->count; i++) {
+        int64_t from = i;
+        while (i < chunk->count && there[i])
+            i++;
+        if (i > from)
+            found_add(finding, (struct submit_chunk){.submit = chunk->submit,
+                                                     .index = chunk->index + from,
+                                                     .id = chunk->id + from,
+                                                     .count = i - from,
+                                                     .last = chunk->last && i == chunk->count});
+    }
+    return rc;
+}
+
+static int by_index(const void *a, const void *b)
+{
+    const struct submit_chunk *x = a, *y = b;
+    return (x->index > y->index) - (x->index < y->index);
+}
+
+int mongo_submit_find(struct mongo_call *call)
+{
+    struct ds_submit_find *find = &call->step->submit_find;
+    struct finding finding = {.call = call};
+    bson_t *query = BCON_NEW("chunk.submit", BCON_UTF8(find->submit));
+    bson_t *opts = BCON_NEW("projection", "{", "chunk", BCON_INT32(1), "}", "sort", "{",
+                            "chunk.index", BCON_INT32(1), "}");
+    mongoc_cursor_t *cursor = mongo_find(call->store, MONGO_JOBS, query, opts);
+    const bson_t *doc;
+    int rc;
+    while ((rc = mongo_next(call->store, cursor, &doc)) == 1) {
+        struct submit_chunk chunk;
+        bool open = false;
+        if (chunk_from_doc(doc, call->mem, &chunk, &open) < 0)
+            rc = mongo_damaged(call->store, MONGO_JOBS, 0);
+        else if (open)
+            rc = open_found(&finding, &chunk);
+        else
+            found_add(&finding, chunk);
+        if (rc < 0)
+            break;
+    }
+    mongoc_cursor_destroy(cursor);
+    bson_destroy(opts);
+    bson_destroy(query);
+    if (rc < 0)
+        return rc;
+    if (finding.n > 0)
+        qsort(finding.chunks, finding.n, sizeof(*finding.chunks), by_index);
+    find->ret_chunks = finding.chunks;
+    find->ret_n = finding.n;
+    return 0;
+}

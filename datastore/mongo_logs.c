@@ -1,0 +1,258 @@
+/* The MongoDB backend's append-only records: finished ranges with their totals, and history.
+ *
+ * Totals are kept, never counted: one document for each lane and node, to which a range is added
+ * once, since the document remembers the ranges added last. Rows go first: a crash between the two
+ * leaves a row that is in no total until its node, if it lives, tries again.
+ * Thread: the handle's. */
+#include "datastore/mongo_bson.h"
+#include "datastore/mongo_store.h"
+
+enum { REMEMBERED = 128 };
+
+/* ---- finished ranges ------------------------------------------------------------------------ */
+
+static const char *nth(uint32_t n, char text[16])
+{
+    const char *key;
+    bson_uint32_to_string(n, &key, text, 16);
+    return key;
+}
+
+/* Each document of an insert stands alone; one that is there already is as good. */
+static int insert_all(struct mongo_store *store, bson_t *command)
+{
+    bson_t reply;
+    bson_iter_t at, errors, field;
+    int rc = mongo_command(store, command, true, &reply);
+    if (rc == 0 && bson_iter_init_find(&at, &reply, "writeErrors") && BSON_ITER_HOLDS_ARRAY(&at) &&
+        bson_iter_recurse(&at, &errors))
+        while (rc == 0 && bson_iter_next(&errors))
+            if (bson_iter_recurse(&errors, &field) && bson_iter_find(&field, "code") &&
+                bson_iter_as_int64(&field) != 11000)
+                rc = mongo_statement_code(store, &reply);
+    bson_destroy(&reply);
+    return rc == ERR_DUPLICATE ? 0 : rc;
+}
+
+static int rows_insert(struct mongo_call *call)
+{
+    const struct ds_stints_add *add = &call->step->stints_add;
+    bson_t command = BSON_INITIALIZER, list, doc;
+    BSON_APPEND_UTF8(&command, "insert", call->store->names[MONGO_STINTS]);
+    BSON_APPEND_BOOL(&command, "ordered", false);
+    BSON_APPEND_ARRAY_BEGIN(&command, "documents", &list);
+    for (size_t i = 0; i < add->n; i++) {
+        char text[16];
+        bson_append_document_begin(&list, nth((uint32_t)i, text), -1, &doc);
+        stint_to_doc(&add->rows[i], &doc);
+        bson_append_document_end(&list, &doc);
+    }
+    bson_append_array_end(&command, &list);
+    int rc = insert_all(call->store, &command);
+    bson_destroy(&command);
+    return rc;
+}
+
+static void total_put(bson_t *statement, const struct stint_row *row)
+{
+    char id[48], mark[48];
+    bson_t part;
+    snprintf(id, sizeof(id), "%d.%" PRId64, id_lane(row->range.a), row->node);
+    snprintf(mark, sizeof(mark), "%" PRId64 "-%" PRId64, row->range.a, row->range.b);
+    bson_t *query = BCON_NEW("_id", BCON_UTF8(id), "recent", "{", "$ne", BCON_UTF8(mark), "}");
+    bson_t *change =
+        BCON_NEW("$inc", "{", "done", BCON_INT64(row->done), "failed", BCON_INT64(row->failed),
+                 "cancelled", BCON_INT64(row->cancelled), "}", "$max", "{", "b",
+                 BCON_INT64(row->range.b), "last", BCON_DATE_TIME(row->last_finish_ms), "}", "$set",
+                 "{", "lane", BCON_INT64(id_lane(row->range.a)), "}", "$push", "{", "recent", "{",
+                 "$each", "[", BCON_UTF8(mark), "]", "$slice", BCON_INT32(-REMEMBERED), "}", "}");
+    BSON_APPEND_DOCUMENT_BEGIN(change, "$min", &part);
+    BSON_APPEND_INT64(&part, "a", row->range.a);
+    if (row->first_start_ms != 0)
+        BSON_APPEND_DATE_TIME(&part, "first", row->first_start_ms);
+    bson_append_document_end(change, &part);
+    BSON_APPEND_DOCUMENT(statement, "q", query);
+    BSON_APPEND_DOCUMENT(statement, "u", change);
+    BSON_APPEND_BOOL(statement, "upsert", true); /* added already: the upsert finds its id taken */
+    bson_destroy(change);
+    bson_destroy(query);
+}
+
+static int totals_add(struct mongo_call *call)
+{
+    const struct ds_stints_add *add = &call->step->stints_add;
+    bson_t command = BSON_INITIALIZER, list, doc;
+    BSON_APPEND_UTF8(&command, "update", call->store->names[MONGO_TOTALS]);
+    BSON_APPEND_BOOL(&command, "ordered", false);
+    BSON_APPEND_ARRAY_BEGIN(&command, "updates", &list);
+    for (size_t i = 0; i < add->n; i++) {
+        char text[16];
+        bson_append_document_begin(&list, nth((uint32_t)i, text), -1, &doc);
+        total_put(&doc, &add->rows[i]);
+        bson_append_document_end(&list, &doc);
+    }
+    bson_append_array_end(&command, &list);
+    int rc = insert_all(call->store, &command);
+    bson_destroy(&command);
+    return rc;
+}
+
+int mongo_stints_add(struct mongo_call *call)
+{
+    const struct ds_stints_add *add = &call->step->stints_add;
+    for (size_t i = 0; i < add->n; i++)
+        if (add->rows[i].range.a < 1 || add->rows[i].range.a >= add->rows[i].range.b)
+            return ERR_INVALID;
+    if (add->n == 0)
+        return 0;
+    int rc = rows_insert(call);
+    return rc == 0 ? totals_add(call) : rc;
+}
+
+static bson_t *stints_query(const struct ds_stints_read *read)
+{
+    bool all = read->lane < 0;
+    int64_t low = all ? 0 : id_make(read->lane, 0);
+    int64_t high = all ? INT64_MAX : id_make(read->lane, ID_SEQ_MAX + 1);
+    low = read->after_id >= low ? read->after_id + 1 : low;
+    return BCON_NEW("a", "{", "$gte", BCON_INT64(low), "$lte", BCON_INT64(high), "}");
+}
+
+static mongoc_cursor_t *stints_open(struct mongo_call *call)
+{
+    const struct ds_stints_read *read = &call->step->stints_read;
+    bson_t *query = stints_query(read), *opts;
+    mongoc_cursor_t *cursor;
+    if (read->totals_only) {
+        opts = BCON_NEW(
+            "0", "{", "$group", "{", "_id", BCON_UTF8("$lane"), "a", "{", "$min", BCON_UTF8("$a"),
+            "}", "b", "{", "$max", BCON_UTF8("$b"), "}", "done", "{", "$sum", BCON_UTF8("$done"),
+            "}", "failed", "{", "$sum", BCON_UTF8("$failed"), "}", "cancelled", "{", "$sum",
+            BCON_UTF8("$cancelled"), "}", "first", "{", "$min", BCON_UTF8("$first"), "}", "last",
+            "{", "$max", BCON_UTF8("$last"), "}", "}", "}", "1", "{", "$match",
+            BCON_DOCUMENT(query), "}", "2", "{", "$sort", "{", "a", BCON_INT32(1), "}", "}", "3",
+            "{", "$limit", BCON_INT64((int64_t)read->rows_max), "}");
+        cursor = mongo_aggregate(call->store, MONGO_TOTALS, opts);
+    } else {
+        opts = BCON_NEW("sort", "{", "a", BCON_INT32(1), "b", BCON_INT32(1), "node", BCON_INT32(1),
+                        "}", "limit", BCON_INT64((int64_t)read->rows_max));
+        cursor = mongo_find(call->store, MONGO_STINTS, query, opts);
+    }
+    bson_destroy(opts);
+    bson_destroy(query);
+    return cursor;
+}
+
+int mongo_stints_read(struct mongo_call *call)
+{
+    struct ds_stints_read *read = &call->step->stints_read;
+    struct stint_row *rows = NULL;
+    size_t n = 0, capacity = 0;
+    const bson_t *doc;
+    int rc;
+    if (read->rows_max < 1 || read->lane >= LIMIT_LANES)
+        return ERR_INVALID;
+    mongoc_cursor_t *cursor = stints_open(call);
+    while ((rc = mongo_next(call->store, cursor, &doc)) == 1) {
+        if (n == capacity) {
+            capacity = capacity > 0 ? 2 * capacity : 64;
+            struct stint_row *fresh = arena_alloc(call->mem, capacity * sizeof(*fresh));
+            if (n > 0)
+                memcpy(fresh, rows, n * sizeof(*fresh));
+            rows = fresh;
+        }
+        if (stint_from_doc(doc, &rows[n++]) < 0) {
+            rc = mongo_damaged(call->store, MONGO_STINTS, 0);
+            break;
+        }
+    }
+    mongoc_cursor_destroy(cursor);
+    if (rc < 0)
+        return rc;
+    read->ret_rows = rows;
+    read->ret_n = n;
+    return 0;
+}
+
+/* ---- history -------------------------------------------------------------------------------- */
+
+static int versions_insert(struct mongo_call *call)
+{
+    const struct ds_history_add *add = &call->step->history_add;
+    bson_t command = BSON_INITIALIZER, list, doc;
+    BSON_APPEND_UTF8(&command, "insert", call->store->names[MONGO_HISTORY]);
+    BSON_APPEND_BOOL(&command, "ordered", false);
+    BSON_APPEND_ARRAY_BEGIN(&command, "documents", &list);
+    for (size_t i = 0; i < add->n; i++) {
+        char text[16];
+        bson_append_document_begin(&list, nth((uint32_t)i, text), -1, &doc);
+        history_to_doc(&add->rows[i], &doc);
+        bson_append_document_end(&list, &doc);
+    }
+    bson_append_array_end(&command, &list);
+    int rc = insert_all(call->store, &command);
+    bson_destroy(&command);
+    return rc;
+}
+
+static int versions_forget(struct mongo_call *call, int64_t node)
+{
+    const struct ds_history_add *add = &call->step->history_add;
+    bson_t *query =
+        BCON_NEW("node", BCON_INT64(node), "$or", "[", "{", "at", "{", "$lt",
+                 BCON_DATE_TIME(add->drop_before_ms), "}", "}", "{", "whole", BCON_BOOL(false),
+                 "at", "{", "$lt", BCON_DATE_TIME(add->thin_before_ms), "}", "}", "]");
+    int rc = mongo_delete(call->store, MONGO_HISTORY, query, NULL);
+    bson_destroy(query);
+    return rc;
+}
+
+int mongo_history_add(struct mongo_call *call)
+{
+    const struct ds_history_add *add = &call->step->history_add;
+    int rc = add->n > 0 ? versions_insert(call) : 0;
+    if (add->thin_before_ms == 0 && add->drop_before_ms == 0)
+        return rc;
+    for (size_t i = 0; rc == 0 && i < add->n; i++)
+        if (i == 0 || add->rows[i].node != add->rows[i - 1].node)
+            rc = versions_forget(call, add->rows[i].node);
+    return rc;
+}
+
+int mongo_history_read(struct mongo_call *call)
+{
+    struct ds_history_read *read = &call->step->history_read;
+    struct history_row *rows = NULL;
+    size_t n = 0, capacity = 0;
+    const bson_t *doc;
+    int rc;
+    if (read->rows_max < 1)
+        return ERR_INVALID;
+    bson_t *query = BCON_NEW("seq", "{", "$gt", BCON_INT64(read->after_seq), "}");
+    if (read->node != 0)
+        BSON_APPEND_INT64(query, "node", read->node);
+    bson_t *opts = BCON_NEW("sort", "{", "node", BCON_INT32(1), "seq", BCON_INT32(1), "}", "limit",
+                            BCON_INT64((int64_t)read->rows_max));
+    mongoc_cursor_t *cursor = mongo_find(call->store, MONGO_HISTORY, query, opts);
+    while ((rc = mongo_next(call->store, cursor, &doc)) == 1) {
+        if (n == capacity) {
+            capacity = capacity > 0 ? 2 * capacity : 64;
+            struct history_row *fresh = arena_alloc(call->mem, capacity * sizeof(*fresh));
+            if (n > 0)
+                memcpy(fresh, rows, n * sizeof(*fresh));
+            rows = fresh;
+        }
+        if (history_from_doc(doc, call->mem, &rows[n++]) < 0) {
+            rc = mongo_damaged(call->store, MONGO_HISTORY, 0);
+            break;
+        }
+    }
+    mongoc_cursor_destroy(cursor);
+    bson_destroy(opts);
+    bson_destroy(query);
+    if (rc < 0)
+        return rc;
+    read->ret_rows = rows;
+    read->ret_n = n;
+    return 0;
+}

@@ -1,0 +1,303 @@
+/* The MongoDB backend's node records: each step one guarded change of one document.
+ *
+ * Where a guard is not met, the record is read to tell why; it may change between the two, so what
+ * is told is true of that reading. Invariants: I1, I5. Thread: the handle's. */
+#include <assert.h>
+
+#include "datastore/mongo_bson.h"
+#include "datastore/mongo_store.h"
+#include "datastore/steps.h"
+
+enum { TRIES = 24 };
+
+static bson_t *by_id(int64_t node)
+{
+    return BCON_NEW("_id", BCON_INT64(node));
+}
+
+static bson_t *by_id_alive(int64_t node)
+{
+    return BCON_NEW("_id", BCON_INT64(node), "state", "{", "$ne", BCON_UTF8("dead"), "}");
+}
+
+static int node_read(struct mongo_call *call, const bson_t *doc, int64_t id, struct node *ret_node)
+{
+    int rc = node_from_doc(doc, call->mem, ret_node);
+    return rc < 0 ? mongo_damaged(call->store, MONGO_NODES, id) : 0;
+}
+
+static int node_get(struct mongo_call *call, int64_t id, struct node *ret_node)
+{
+    bson_t *query = by_id(id), doc;
+    int rc = mongo_find_one(call->store, MONGO_NODES, query, NULL, &doc);
+    bson_destroy(query);
+    if (rc < 0)
+        return rc;
+    rc = node_read(call, &doc, id, ret_node);
+    bson_destroy(&doc);
+    return rc;
+}
+
+/* ---- adding --------------------------------------------------------------------------------- */
+
+static int nodes_count(struct mongo_call *call, int64_t *ret_n)
+{
+    bson_t *command = BCON_NEW("count", BCON_UTF8(call->store->names[MONGO_NODES])), reply;
+    bson_iter_t at;
+    int rc = mongo_command(call->store, command, false, &reply);
+    if (rc == 0)
+        *ret_n = bson_iter_init_find(&at, &reply, "n") ? bson_iter_as_int64(&at) : 0;
+    bson_destroy(&reply);
+    bson_destroy(command);
+    return rc;
+}
+
+int mongo_node_add(struct mongo_call *call)
+{
+    struct node node = *call->step->node_add.node;
+    bson_t doc = BSON_INITIALIZER;
+    int64_t n_nodes = 0;
+    if (node.id <= 0 || !name_valid(node.name))
+        return ERR_INVALID;
+    int rc = nodes_count(call, &n_nodes);
+    if (rc == 0 && n_nodes >= LIMIT_NODES)
+        rc = error_set(call->err, ERR_LIMIT, "no more than %d node records", LIMIT_NODES);
+    if (rc == 0) {
+        node.created_ms = node.beat_ms = call->utc_ms;
+        node_to_doc(&node, &doc);
+        rc = mongo_insert_one(call->store, MONGO_NODES, &doc);
+    }
+    bson_destroy(&doc);
+    return rc;
+}
+
+/* ---- the node's own writes ------------------------------------------------------------------ */
+
+/* The own part as it is to be, an accepted grant included. */
+static struct node own_part(struct mongo_call *call, const struct ds_claim *accepted)
+{
+    const struct ds_node_write *write = &call->step->node_write;
+    struct node node = node_copy(write->node, call->mem);
+    struct ds_node_write plain = *write;
+    if (accepted != NULL) {
+        /* The shared step does it, on a record that is one beat behind. */
+        node.beat--;
+        int rc = step_node_write(&node, &plain, accepted, call->utc_ms, call->mem);
+        assert(rc == 0);
+        (void)rc;
+    }
+    return node;
+}
+
+static bson_t *own_change(const struct node *node, int64_t utc_ms, uint64_t acked_request)
+{
+    bson_t *change = bson_new(), part;
+    BSON_APPEND_DOCUMENT_BEGIN(change, "$set", &part);
+    node_own_to_doc(node, &part);
+    BSON_APPEND_DATE_TIME(&part, "beat_at", utc_ms);
+    bson_append_document_end(change, &part);
+    if (acked_request > 0) {
+        bson_t *pull = BCON_NEW("requests", "{", "seq", "{", "$lte",
+                                BCON_INT64((int64_t)acked_request), "}", "}");
+        BSON_APPEND_DOCUMENT(change, "$pull", pull);
+        bson_destroy(pull);
+    }
+    return change;
+}
+
+static int write_refused(struct mongo_call *call)
+{
+    struct ds_node_write *write = &call->step->node_write;
+    struct node now;
+    int rc = node_get(call, write->node->id, &now);
+    if (rc < 0)
+        return rc;
+    write->ret_dead = now.state == NODE_DEAD;
+    return ERR_CONFLICT;
+}
+
+int mongo_node_write(struct mongo_call *call)
+{
+    struct ds_node_write *write = &call->step->node_write;
+    const struct ds_claim *accepted = NULL;
+    struct node now;
+    if (write->accept) {
+        if (call->before == NULL || call->before->kind != DS_CLAIM || call->before->rc != 0)
+            return ERR_INVALID;
+        accepted = &call->before->claim;
+    }
+    struct node own = own_part(call, accepted);
+    bson_t *query = by_id_alive(own.id), doc;
+    bson_t *beat = BCON_NEW("beat", "{", "$lt", BCON_INT64((int64_t)own.beat), "}");
+    bson_concat(query, beat);
+    bson_t *change = own_change(&own, call->utc_ms, write->acked_request);
+    bson_t *fields =
+        BCON_NEW("state", BCON_INT32(1), "desired", BCON_INT32(1), "requests", BCON_INT32(1));
+    int rc = mongo_find_and_modify(call->store, MONGO_NODES, query,
+                                   (struct mongo_change){.doc = change}, fields, &doc);
+    if (rc == 0) {
+        rc = node_read(call, &doc, own.id, &now);
+        bson_destroy(&doc);
+        if (rc == 0) {
+            write->ret_dead = false;
+            write->ret_desired = now.desired;
+            write->ret_requests = now.requests;
+            write->ret_n_requests = now.n_requests;
+            write->ret_utc_ms = call->utc_ms;
+        }
+    } else if (rc == ERR_NOT_FOUND) {
+        rc = write_refused(call);
+    }
+    bson_destroy(fields);
+    bson_destroy(change);
+    bson_destroy(beat);
+    bson_destroy(query);
+    return rc;
+}
+
+/* ---- what others write ---------------------------------------------------------------------- */
+
+/* Written under the guard that nobody asked since it was read; the node may have taken requests
+ * away meanwhile. */
+static int ask_write(struct mongo_call *call, const struct node *node, uint64_t seq_was,
+                     bool add_request)
+{
+    bson_t *query = by_id_alive(node->id), *change, request = BSON_INITIALIZER;
+    BSON_APPEND_INT64(query, "request_seq", (int64_t)seq_was);
+    change = BCON_NEW("$set", "{", "desired",
+                      BCON_UTF8(node->desired == DESIRED_RUN      ? "run"
+                                : node->desired == DESIRED_PAUSED ? "paused"
+                                                                  : "stopped"),
+                      "request_seq", BCON_INT64((int64_t)seq_was + 1), "}");
+    if (add_request) {
+        bson_t push;
+        request_to_doc(&node->requests[node->n_requests - 1], &request);
+        BSON_APPEND_DOCUMENT_BEGIN(change, "$push", &push);
+        BSON_APPEND_DOCUMENT(&push, "requests", &request);
+        bson_append_document_end(change, &push);
+    }
+    int64_t n = 0;
+    int rc =
+        mongo_update(call->store, MONGO_NODES, query, (struct mongo_change){.doc = change}, &n);
+    bson_destroy(&request);
+    bson_destroy(change);
+    bson_destroy(query);
+    return rc == 0 && n == 0 ? ERR_NOT_FOUND : rc;
+}
+
+int mongo_node_ask(struct mongo_call *call)
+{
+    const struct ds_node_ask *ask = &call->step->node_ask;
+    for (int i = 0; i < TRIES; i++) {
+        struct node node;
+        bool changed = false;
+        int rc = node_get(call, ask->node, &node);
+        size_t n_requests = node.n_requests;
+        uint64_t seq = node.request_seq;
+        if (rc == 0)
+            rc = step_node_ask(&node, ask, call->mem, &changed);
+        if (rc < 0 || !changed)
+            return rc;
+        rc = ask_write(call, &node, seq, node.n_requests > n_requests);
+        if (rc != ERR_NOT_FOUND)
+            return rc;
+    }
+    return ERR_BUSY;
+}
+
+int mongo_node_kill(struct mongo_call *call)
+{
+    struct ds_node_kill *kill = &call->step->node_kill;
+    char cause[sizeof(((struct node *)0)->cause)];
+    snprintf(cause, sizeof(cause), "%s", kill->cause);
+    bson_t *query = by_id_alive(kill->node), doc;
+    BSON_APPEND_INT64(query, "beat", (int64_t)kill->beat);
+    bson_t *change =
+        BCON_NEW("$set", "{", "state", BCON_UTF8("dead"), "since", BCON_DATE_TIME(call->utc_ms),
+                 "cause", BCON_UTF8(cause), "}", "$unset", "{", "live", BCON_UTF8(""), "}");
+    int rc = mongo_find_and_modify(call->store, MONGO_NODES, query,
+                                   (struct mongo_change){.doc = change}, NULL, &doc);
+    bson_destroy(change);
+    bson_destroy(query);
+    if (rc == 0) {
+        rc = node_read(call, &doc, kill->node, &kill->ret_node);
+        bson_destroy(&doc);
+        return rc;
+    }
+    if (rc != ERR_NOT_FOUND)
+        return rc;
+    rc = node_get(call, kill->node, &kill->ret_node);
+    return rc < 0 ? rc : ERR_CONFLICT;
+}
+
+/* 0 where a dead node's record changed; else why not. */
+static int dead_only(struct mongo_call *call, int64_t id, int rc, int64_t n)
+{
+    struct node node;
+    if (rc < 0 || n > 0)
+        return rc;
+    rc = node_get(call, id, &node);
+    return rc < 0 ? rc : ERR_CONFLICT;
+}
+
+int mongo_node_clear(struct mongo_call *call)
+{
+    const struct ds_node_clear *clear = &call->step->node_clear;
+    if (clear->lane < 0 || clear->lane >= LIMIT_LANES)
+        return ERR_INVALID;
+    bson_t *query = BCON_NEW("_id", BCON_INT64(clear->node), "state", BCON_UTF8("dead"));
+    bson_t *change =
+        BCON_NEW("$pull", "{", "ranges", "{", "a", "{", "$gte", BCON_INT64(id_make(clear->lane, 0)),
+                 "$lte", BCON_INT64(id_make(clear->lane, ID_SEQ_MAX)), "}", "}", "}");
+    int64_t n = 0;
+    int rc =
+        mongo_update(call->store, MONGO_NODES, query, (struct mongo_change){.doc = change}, &n);
+    bson_destroy(change);
+    bson_destroy(query);
+    return dead_only(call, clear->node, rc, n);
+}
+
+int mongo_node_delete(struct mongo_call *call)
+{
+    int64_t id = call->step->node_delete.node, n = 0;
+    bson_t *query = BCON_NEW("_id", BCON_INT64(id), "state", BCON_UTF8("dead"));
+    int rc = mongo_delete(call->store, MONGO_NODES, query, &n);
+    bson_destroy(query);
+    return dead_only(call, id, rc, n);
+}
+
+int mongo_nodes_read(struct mongo_call *call)
+{
+    struct ds_nodes_read *read = &call->step->nodes_read;
+    bson_t *query = read->node != 0   ? by_id(read->node)
+                    : read->live_only ? BCON_NEW("state", "{", "$ne", BCON_UTF8("dead"), "}")
+                                      : bson_new();
+    bson_t *opts = BCON_NEW("sort", "{", "_id", BCON_INT32(1), "}");
+    mongoc_cursor_t *cursor = mongo_find(call->store, MONGO_NODES, query, opts);
+    const bson_t *doc;
+    struct node *nodes = NULL;
+    size_t n = 0, capacity = 0, seen = 0;
+    int rc;
+    while ((rc = mongo_next(call->store, cursor, &doc)) == 1) {
+        if (n == capacity) {
+            capacity = capacity > 0 ? 2 * capacity : 8;
+            struct node *fresh = arena_alloc(call->mem, capacity * sizeof(*fresh));
+            if (n > 0)
+                memcpy(fresh, nodes, n * sizeof(*fresh));
+            nodes = fresh;
+        }
+        rc = node_read(call, doc, read->node, &nodes[n]);
+        if (rc < 0)
+            break;
+        seen++;
+        n += read->live_only && nodes[n].state == NODE_DEAD ? 0 : 1;
+    }
+    mongoc_cursor_destroy(cursor);
+    bson_destroy(opts);
+    bson_destroy(query);
+    if (rc < 0 || (read->node != 0 && seen == 0))
+        return rc < 0 ? rc : ERR_NOT_FOUND;
+    read->ret_nodes = nodes;
+    read->ret_n = n;
+    return 0;
+}

@@ -1,0 +1,219 @@
+/* The MongoDB backend's way from a URI to an open handle.
+ *
+ * The URI goes to the driver but for our own `namespace`; what the ledger's safety rests on is set
+ * whatever it says: majority reads and writes, from the primary, no retries behind our back (a
+ * retried step would look like somebody else's), time-outs below the lease. What is shown of a URI
+ * has no password. Thread: the caller's; the driver's own threads take no signals. */
+#define _GNU_SOURCE /* memrchr */
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+
+#include "datastore/mongo_store.h"
+
+static pthread_once_t driver_once = PTHREAD_ONCE_INIT;
+
+/* The driver would write to standard error. */
+static void driver_quiet(mongoc_log_level_t level, const char *domain, const char *text, void *ctx)
+{
+    (void)level;
+    (void)domain;
+    (void)text;
+    (void)ctx;
+}
+
+static void driver_init(void)
+{
+    mongoc_init();
+    mongoc_log_set_handler(driver_quiet, NULL);
+}
+
+/* ---- the URI -------------------------------------------------------------------------------- */
+
+/* Without user and password, and without options: those may hold secrets, too. */
+static void uri_show(const char *uri, char *to, size_t size)
+{
+    const char *host = strstr(uri, "://");
+    size_t scheme = host != NULL ? (size_t)(host + 3 - uri) : 0;
+    host = uri + scheme;
+    size_t authority = strcspn(host, "/?");
+    const char *at = memrchr(host, '@', authority);
+    if (at != NULL) {
+        authority -= (size_t)(at + 1 - host);
+        host = at + 1;
+    }
+    size_t path = host[authority] == '/' ? strcspn(host + authority, "?") : 0;
+    snprintf(to, size, "%.*s%s%.*s", (int)scheme, uri, at != NULL ? "***@" : "",
+             (int)(authority + path), host);
+}
+
+/* The URI without `namespace=NAME`, to be freed; the name goes to `namespace`. */
+static char *namespace_take(const char *uri, char namespace[LIMIT_NAME_BYTES + 1],
+                            const char *shown, struct error *err)
+{
+    char *rest = strdup(uri);
+    char *query = rest != NULL ? strchr(rest, '?') : NULL;
+    if (rest == NULL) {
+        error_set(err, ERR_NO_MEMORY, "out of memory");
+        return NULL;
+    }
+    for (char *at = query != NULL ? query + 1 : NULL; at != NULL && *at != '\0';) {
+        size_t len = strcspn(at, "&"), key = strlen("namespace=");
+        char *next = at + len + (at[len] == '&' ? 1 : 0);
+        if (strncmp(at, "namespace=", key) != 0) {
+            at = next;
+            continue;
+        }
+        snprintf(namespace, LIMIT_NAME_BYTES + 1, "%.*s", (int)(len - key), at + key);
+        if (len - key > LIMIT_NAME_BYTES || !name_valid(namespace)) {
+            error_set(err, ERR_INVALID, "%.200s: a namespace is 1 to %d of [A-Za-z0-9._-]", shown,
+                      LIMIT_NAME_BYTES);
+            free(rest);
+            return NULL;
+        }
+        memmove(at, next, strlen(next) + 1);
+    }
+    /* "?" or a trailing "&" that is left over. */
+    size_t len = strlen(rest);
+    while (query != NULL && len > 0 && (rest[len - 1] == '?' || rest[len - 1] == '&'))
+        rest[--len] = '\0';
+    return rest;
+}
+
+static void timeout_cap(mongoc_uri_t *uri, const char *option, int32_t ms)
+{
+    int32_t given = mongoc_uri_get_option_as_int32(uri, option, 0);
+    if (given <= 0 || given > ms)
+        mongoc_uri_set_option_as_int32(uri, option, ms);
+}
+
+static void uri_settle(mongoc_uri_t *uri)
+{
+    timeout_cap(uri, MONGOC_URI_SOCKETTIMEOUTMS, MONGO_TIMEOUT_MS);
+    timeout_cap(uri, MONGOC_URI_CONNECTTIMEOUTMS, MONGO_TIMEOUT_MS / 2);
+    timeout_cap(uri, MONGOC_URI_SERVERSELECTIONTIMEOUTMS, MONGO_TIMEOUT_MS * 2 / 3);
+    timeout_cap(uri, MONGOC_URI_HEARTBEATFREQUENCYMS, MONGO_TIMEOUT_MS);
+    mongoc_uri_set_option_as_bool(uri, MONGOC_URI_RETRYWRITES, false);
+    mongoc_uri_set_option_as_utf8(uri, MONGOC_URI_APPNAME, "stint");
+    mongoc_read_concern_t *read = mongoc_read_concern_new();
+    mongoc_read_concern_set_level(read, MONGOC_READ_CONCERN_LEVEL_MAJORITY);
+    mongoc_uri_set_read_concern(uri, read);
+    mongoc_read_concern_destroy(read);
+    mongoc_read_prefs_t *from = mongoc_read_prefs_new(MONGOC_READ_PRIMARY);
+    mongoc_uri_set_read_prefs_t(uri, from);
+    mongoc_read_prefs_destroy(from);
+}
+
+/* ---- the handle ----------------------------------------------------------------------------- */
+
+static void on_command(const mongoc_apm_command_started_t *event)
+{
+    struct mongo_store *store = mongoc_apm_command_started_get_context(event);
+    if (strcmp(mongoc_apm_command_started_get_command_name(event), "hello") != 0)
+        store->counts.commands++;
+}
+
+static int pool_open(struct mongo_store *store, const mongoc_uri_t *uri, struct error *err)
+{
+    bson_error_t error;
+    store->pool = mongoc_client_pool_new_with_error(uri, &error);
+    if (store->pool == NULL)
+        return error_set(err, ERR_INVALID, "%.200s: %.300s", store->shown, error.message);
+    mongoc_client_pool_set_error_api(store->pool, MONGOC_ERROR_API_VERSION_2);
+    mongoc_apm_callbacks_t *callbacks = mongoc_apm_callbacks_new();
+    mongoc_apm_set_command_started_cb(callbacks, on_command);
+    mongoc_client_pool_set_apm_callbacks(store->pool, callbacks, store);
+    mongoc_apm_callbacks_destroy(callbacks);
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_BLOCK, &all, &before);
+    store->client = mongoc_client_pool_pop(store->pool);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return 0;
+}
+
+static void collections_open(struct mongo_store *store, const char *namespace)
+{
+    static const char *const names[MONGO_COLLECTIONS] = {
+#define X(name, text) [MONGO_##name] = text,
+        MONGO_COLLECTION_MAP(X)
+#undef X
+    };
+    for (size_t i = 0; i < MONGO_COLLECTIONS; i++) {
+        snprintf(store->names[i], sizeof(store->names[i]), "%s%s%s", namespace,
+                 namespace[0] != '\0' ? "." : "", names[i]);
+        store->collections[i] =
+            mongoc_client_get_collection(store->client, store->database, store->names[i]);
+    }
+    mongoc_write_concern_t *majority = mongoc_write_concern_new();
+    mongoc_write_concern_set_wmajority(majority, MONGO_TIMEOUT_MS);
+    mongoc_write_concern_set_journal(majority, true);
+    mongoc_write_concern_append(majority, &store->write_opts);
+    mongoc_write_concern_destroy(majority);
+}
+
+static int settle_in(struct mongo_store *store, unsigned flags, struct error *err)
+{
+    store->err = err;
+    int rc = mongo_clock_read(store);
+    if (rc == 0)
+        rc = mongo_schema_check(store);
+    if (rc == ERR_NOT_FOUND && (flags & DS_CREATE) != 0)
+        rc = mongo_schema_make(store);
+    else if (rc == ERR_NOT_FOUND)
+        error_set(err, ERR_NOT_FOUND, "%.200s: no Stint store there; `stint store init` makes one",
+                  store->shown);
+    store->err = NULL;
+    return rc;
+}
+
+static int store_open(const mongoc_uri_t *uri, const char *namespace, const char *shown,
+                      unsigned flags, struct datastore **ret_ds, struct error *err)
+{
+    struct mongo_store *store = calloc(1, sizeof(*store));
+    if (store == NULL)
+        return error_set(err, ERR_NO_MEMORY, "out of memory");
+    store->base.class = &mongo_class;
+    store->read_only = (flags & DS_READ_ONLY) != 0;
+    bson_init(&store->write_opts);
+    snprintf(store->shown, sizeof(store->shown), "%s", shown);
+    const char *database = mongoc_uri_get_database(uri);
+    database = database != NULL ? database : "stint";
+    int rc =
+        strlen(database) < sizeof(store->database)
+            ? 0
+            : error_set(err, ERR_INVALID, "%.200s: the name of the database is too long", shown);
+    if (rc == 0) {
+        snprintf(store->database, sizeof(store->database), "%s", database);
+        rc = pool_open(store, uri, err);
+    }
+    if (rc == 0) {
+        collections_open(store, namespace);
+        rc = settle_in(store, flags, err);
+    }
+    if (rc == 0)
+        *ret_ds = &store->base;
+    else
+        mongo_class.close(&store->base);
+    return rc;
+}
+
+int mongo_open(const char *uri, unsigned flags, struct datastore **ret_ds, struct error *err)
+{
+    char shown[200], namespace[LIMIT_NAME_BYTES + 1] = "";
+    bson_error_t error;
+    uri_show(uri, shown, sizeof(shown));
+    char *text = namespace_take(uri, namespace, shown, err);
+    if (text == NULL)
+        return err->code;
+    pthread_once(&driver_once, driver_init);
+    mongoc_uri_t *parsed = mongoc_uri_new_with_error(text, &error);
+    free(text);
+    if (parsed == NULL)
+        return error_set(err, ERR_INVALID, "%.200s: not a MongoDB URI: %.250s", shown,
+                         error.message);
+    uri_settle(parsed);
+    int rc = store_open(parsed, namespace, shown, flags, ret_ds, err);
+    mongoc_uri_destroy(parsed);
+    return rc;
+}
