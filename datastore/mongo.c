@@ -46,6 +46,16 @@ static void run_one(struct mongo_store *store, struct ds_run *run)
     }
 }
 
+int mongo_step_alone(struct mongo_store *store, struct ds_step *step, struct arena *mem)
+{
+    struct ds_run run = {.steps = step, .n_steps = 1, .mem = *mem};
+    struct error *err = store->err;
+    run_one(store, &run);
+    store->err = err;
+    *mem = run.mem;
+    return step->rc;
+}
+
 /* The server's clock may be set, and ours drift: it is asked for now and then. Failing to is the
  * next step's trouble. */
 static void clock_refresh(struct mongo_store *store)
@@ -62,14 +72,17 @@ static void mongo_run(struct datastore *ds, struct ds_run *const *runs, size_t n
     clock_refresh(store);
     for (int urgent = 1; urgent >= 0; urgent--)
         for (size_t r = 0; r < n_runs; r++)
-            if (runs[r]->urgent == (urgent == 1))
+            if (runs[r]->urgent == (urgent == 1)) {
                 run_one(store, runs[r]);
+                mongo_wake_others(store, runs[r]);
+            }
     store->err = NULL;
 }
 
 static void mongo_close(struct datastore *ds)
 {
     struct mongo_store *store = (struct mongo_store *)ds;
+    mongo_wake_close(store);
     for (size_t i = 0; i < MONGO_COLLECTIONS; i++)
         if (store->collections[i] != NULL)
             mongoc_collection_destroy(store->collections[i]);
@@ -84,6 +97,9 @@ static void mongo_close(struct datastore *ds)
 const struct datastore_class mongo_class = {
     .name = "mongodb",
     .run = mongo_run,
+    .wake_fd = mongo_wake_fd,
+    .wake_clear = mongo_wake_clear,
+    .doorbell = mongo_doorbell,
     .close = mongo_close,
 };
 

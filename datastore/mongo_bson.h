@@ -40,7 +40,7 @@ void request_to_doc(const struct node_request *request, bson_t *doc);
 int node_from_doc(const bson_t *doc, struct arena *mem, struct node *ret_node)
     __attribute__((warn_unused_result));
 
-/* chunk: what the first row of a batch carries, or NULL; `open` until all its rows are there. */
+/* chunk: what the first row of a batch carries, or NULL. */
 void job_to_doc(const struct job *job, int64_t id, int64_t created_ms,
                 const struct submit_chunk *chunk, struct arena *mem, bson_t *doc);
 const char *job_unique_key(const struct job *job); /* NULL: it has none (any more) */
@@ -54,8 +54,8 @@ struct job_texts {
 int job_from_doc(const bson_t *doc, struct arena *mem, struct job_texts *texts, struct job *ret_job)
     __attribute__((warn_unused_result));
 /* The chunk of a first row; ERR_NOT_FOUND where it carries none. */
-int chunk_from_doc(const bson_t *doc, struct arena *mem, struct submit_chunk *ret_chunk,
-                   bool *ret_open) __attribute__((warn_unused_result));
+int chunk_from_doc(const bson_t *doc, struct arena *mem, struct submit_chunk *ret_chunk)
+    __attribute__((warn_unused_result));
 
 void stint_to_doc(const struct stint_row *row, bson_t *doc);
 int stint_from_doc(const bson_t *doc, struct stint_row *ret_row)

@@ -39,7 +39,6 @@ static void chunk_put(const struct submit_chunk *chunk, bson_t *doc)
     put_int(&sub, "count", chunk->count);
     if (chunk->last)
         put_bool(&sub, "last", true);
-    put_bool(&sub, "open", true);
     bson_append_document_end(doc, &sub);
 }
 
@@ -178,8 +177,7 @@ int job_from_doc(const bson_t *doc, struct arena *mem, struct job_texts *texts, 
     return 0;
 }
 
-int chunk_from_doc(const bson_t *doc, struct arena *mem, struct submit_chunk *ret_chunk,
-                   bool *ret_open)
+int chunk_from_doc(const bson_t *doc, struct arena *mem, struct submit_chunk *ret_chunk)
 {
     struct reader reader, sub;
     bson_iter_t at;
@@ -192,11 +190,9 @@ int chunk_from_doc(const bson_t *doc, struct arena *mem, struct submit_chunk *re
                                  .id = number(&reader, "_id"),
                                  .count = number(&sub, "count"),
                                  .last = number(&sub, "last") != 0};
-    bool open = number(&sub, "open") != 0;
     if (reader.damaged || sub.damaged || chunk.submit == NULL || chunk.count < 1)
         return ERR_CORRUPT;
     *ret_chunk = chunk;
-    *ret_open = open;
     return 0;
 }
 

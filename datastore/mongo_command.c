@@ -284,6 +284,7 @@ int mongo_clock_read(struct mongo_store *store)
     if (rc == 0 && bson_iter_init_find(&at, &reply, "localTime") && BSON_ITER_HOLDS_DATE_TIME(&at))
         server_ms = bson_iter_date_time(&at);
     if (rc == 0) {
+        store->wake.streams = bson_has_field(&reply, "setName") || bson_has_field(&reply, "msg");
         store->clock_offset_ms = server_ms - (before_ms + (after_ms - before_ms) / 2);
         store->clock_read_ms = after_ms;
     }

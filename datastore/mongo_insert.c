@@ -1,16 +1,10 @@
-/* The MongoDB backend's inserting of job rows.
+/* The MongoDB backend's inserting of job rows, and the finding of a submit's chunks.
  *
  * A batch is a few statements, and may be cut between any two rows. Each row stands alone: its id
  * is unique, and its token tells one's own earlier try from somebody else's row. A batch of a named
- * submit has a **carrier**, the first of its rows that gets in, which is inserted before all others
- * and carries the chunk, marked open until the rest is there:
- *
- *     no carrier --> open (some rows may be missing) --> closed (all are there)
- *
- * Cut while open, the same batch again goes on where it was; another process that finds the chunk
- * open (DS_SUBMIT_FIND) voids the missing ids first, so that what it then inserts anew cannot come
- * twice. A chunk with an id that somebody voided stays open for good. Where the carrier's job is
- * refused for its key, a void with the chunk stands in its place.
+ * submit begins with the row that carries the chunk, alone; the others follow. Which of them are
+ * there is no stored state but looked up when somebody asks for the chunk (datastore.h), who also
+ * voids the missing ids first, so that what is then inserted anew cannot come twice.
  * Invariants: I2 (ids and keys are unique), I9. Thread: the handle's. */
 #include <stdlib.h>
 
@@ -20,10 +14,7 @@
 struct inserting {
     struct mongo_call *call;
     int32_t *codes;
-    struct submit_chunk chunk; /* as the carrier has it */
-    size_t carrier;
-    bool chunked;
-    bool gaps; /* a row was refused for its id */
+    bool taken; /* a row was refused for its id */
 };
 
 static int64_t id_at(const struct mongo_call *call, size_t i)
@@ -98,7 +89,6 @@ static int insert_check(struct mongo_call *call)
 static int refusals_read(struct inserting *ins, const bson_t *reply, const size_t *rows)
 {
     bson_iter_t at, errors, field;
-    bson_t rest = BSON_INITIALIZER;
     int rc = 0;
     if (!bson_iter_init_find(&at, reply, "writeErrors") || !BSON_ITER_HOLDS_ARRAY(&at) ||
         !bson_iter_recurse(&at, &errors))
@@ -116,7 +106,6 @@ static int refusals_read(struct inserting *ins, const bson_t *reply, const size_
             rc = 0;
         }
     }
-    bson_destroy(&rest);
     return rc;
 }
 
@@ -150,8 +139,8 @@ static int statement(struct inserting *ins, const size_t *rows, size_t n,
     return rc;
 }
 
-/* Of rows that were refused: which are there by one's own earlier try (0), which ids somebody else
- * has (`gaps`), and which were refused for their keys. */
+/* Of rows that were refused: which are there by one's own earlier try (0), and whether somebody else
+ * has an id (`taken`); the others were refused for their keys. */
 static int refused_look(struct inserting *ins, const size_t *rows, size_t n)
 {
     struct mongo_call *call = ins->call;
@@ -184,7 +173,7 @@ static int refused_look(struct inserting *ins, const size_t *rows, size_t n)
             if (id_at(call, rows[i]) == found.id) {
                 bool own = found.token == call->step->insert.jobs[rows[i]].token;
                 ins->codes[rows[i]] = own ? 0 : ERR_DUPLICATE;
-                ins->gaps = ins->gaps || !own;
+                ins->taken = ins->taken || !own;
             }
     }
     if (cursor != NULL)
@@ -196,15 +185,15 @@ static int refused_look(struct inserting *ins, const size_t *rows, size_t n)
 
 /* ---- the chunk ------------------------------------------------------------------------------ */
 
-/* Is a chunk of that name and index there? 0 where it is; *ret_id: its carrier. */
-static int chunk_find(struct inserting *ins, int64_t *ret_id)
+/* The row that carries the chunk of that submit and index. ERR_NOT_FOUND: there is none. */
+static int chunk_find(struct mongo_call *call, const struct submit_chunk *chunk, int64_t *ret_id)
 {
-    bson_t *query = BCON_NEW("chunk.submit", BCON_UTF8(ins->chunk.submit), "chunk.index",
-                             BCON_INT64(ins->chunk.index)),
+    bson_t *query = BCON_NEW("chunk.submit", BCON_UTF8(chunk->submit), "chunk.index",
+                             BCON_INT64(chunk->index)),
            doc;
     bson_t *opts = BCON_NEW("projection", "{", "_id", BCON_INT32(1), "}");
     bson_iter_t at;
-    int rc = mongo_find_one(ins->call->store, MONGO_JOBS, query, opts, &doc);
+    int rc = mongo_find_one(call->store, MONGO_JOBS, query, opts, &doc);
     bson_destroy(opts);
     bson_destroy(query);
     if (rc < 0)
@@ -214,60 +203,43 @@ static int chunk_find(struct inserting *ins, int64_t *ret_id)
     return 0;
 }
 
-/* The void that carries the chunk of a job refused for its key. */
-static int void_carrier(struct inserting *ins)
+/* Stands for a job that was refused for its key, and carries the chunk. */
+static int stand_in(struct mongo_call *call, const struct submit_chunk *chunk)
 {
-    struct mongo_call *call = ins->call;
-    const struct job row = {.state = JOB_VOID, .run = 1, .type = "void"};
+    const struct job row = {
+        .state = JOB_VOID, .run = 1, .type = "void", .token = -call->step->insert.jobs[0].token};
     bson_t doc = BSON_INITIALIZER;
-    job_to_doc(&row, id_at(call, ins->carrier), call->utc_ms, &ins->chunk, call->mem, &doc);
+    job_to_doc(&row, id_at(call, 0), call->utc_ms, chunk, call->mem, &doc);
     int rc = mongo_insert_one(call->store, MONGO_JOBS, &doc);
     bson_destroy(&doc);
     return rc;
 }
 
-/* Brings in the first row that can be, with the chunk. ERR_DUPLICATE: the chunk is there already;
- * a row of codes 0 at `carrier` else, or none where every id is taken. */
-static int carrier_insert(struct inserting *ins)
+/* The first row, with the chunk. ERR_DUPLICATE: the chunk is there, at another id. *ret_go: the
+ * others may follow; else their ids, too, are somebody else's. */
+static int chunk_begin(struct inserting *ins, bool *ret_go)
 {
-    const struct ds_insert *insert = &ins->call->step->insert;
-    for (; ins->carrier < insert->n_jobs; ins->carrier++) {
-        const size_t row = ins->carrier;
-        int64_t id = 0;
-        ins->chunk.index = insert->chunk->index + (int64_t)row;
-        ins->chunk.count = insert->chunk->count - (int64_t)row;
-        int rc = statement(ins, &row, 1, &ins->chunk);
-        if (rc < 0 || ins->codes[row] == 0)
-            return rc;
-        bool gaps = ins->gaps;
-        ins->gaps = false;
-        rc = refused_look(ins, &row, 1);
-        bool taken = ins->gaps;
-        ins->gaps = gaps || taken;
-        if (rc < 0 || ins->codes[row] == 0)
-            return rc; /* one's own earlier try */
-        rc = chunk_find(ins, &id);
-        if (rc != ERR_NOT_FOUND)
-            return rc < 0 ? rc : id == id_at(ins->call, row) ? 0 : ERR_DUPLICATE;
-        if (taken)
-            continue;
-        /* Refused for its key. (The key may be free again by now: the next submit will have it.) */
-        rc = void_carrier(ins);
+    struct mongo_call *call = ins->call;
+    const struct submit_chunk *chunk = call->step->insert.chunk;
+    const size_t first = 0;
+    int64_t id = 0;
+    *ret_go = true;
+    int rc = statement(ins, &first, 1, chunk);
+    if (rc < 0 || ins->codes[0] == 0)
         return rc;
-    }
-    return 0;
-}
-
-static int chunk_close(struct inserting *ins)
-{
-    bson_t *query = BCON_NEW("_id", BCON_INT64(id_at(ins->call, ins->carrier)));
-    bson_t *change = BCON_NEW("$unset", "{", "chunk.open", BCON_UTF8(""), "}");
-    int64_t n;
-    int rc =
-        mongo_update(ins->call->store, MONGO_JOBS, query, (struct mongo_change){.doc = change}, &n);
-    bson_destroy(change);
-    bson_destroy(query);
-    return rc;
+    rc = chunk_find(call, chunk, &id);
+    if (rc == 0 && id != id_at(call, 0))
+        return ERR_DUPLICATE;
+    if (rc < 0 && rc != ERR_NOT_FOUND)
+        return rc;
+    bool there = rc == 0;
+    rc = refused_look(ins, &first, 1);
+    if (rc < 0 || there)
+        return rc;
+    /* Refused for its key, unless somebody has the id. */
+    rc = ins->taken ? ERR_DUPLICATE : stand_in(call, chunk);
+    *ret_go = rc == 0;
+    return rc == ERR_DUPLICATE ? 0 : rc;
 }
 
 /* ---- the step ------------------------------------------------------------------------------- */
@@ -306,18 +278,15 @@ int mongo_insert(struct mongo_call *call)
     int rc = insert_check(call);
     if (rc < 0)
         return rc;
-    struct inserting ins = {.call = call, .chunked = insert->chunk != NULL};
+    struct inserting ins = {.call = call};
     ins.codes = arena_alloc(call->mem, insert->n_jobs * sizeof(*ins.codes));
-    size_t from = 0;
-    if (ins.chunked) {
-        ins.chunk = *insert->chunk;
-        rc = carrier_insert(&ins);
-        from = ins.carrier + 1;
-    }
-    if (rc == 0 && from < insert->n_jobs)
-        rc = rest_insert(&ins, from);
-    if (rc == 0 && ins.chunked && !ins.gaps && ins.carrier < insert->n_jobs)
-        rc = chunk_close(&ins);
+    bool go = true;
+    if (insert->chunk != NULL)
+        rc = chunk_begin(&ins, &go);
+    if (rc == 0 && go)
+        rc = rest_insert(&ins, insert->chunk != NULL ? 1 : 0);
+    for (size_t i = 0; rc == 0 && !go && i < insert->n_jobs; i++)
+        ins.codes[i] = ERR_DUPLICATE;
     if (rc == 0)
         insert->ret_rc = ins.codes;
     return rc;
@@ -344,12 +313,33 @@ static void found_add(struct finding *finding, struct submit_chunk chunk)
     finding->chunks[finding->n++] = chunk;
 }
 
-/* Which rows of an open chunk are there: marks in `there`, one a row. */
-static int open_look(struct mongo_call *call, const struct submit_chunk *chunk, bool *there)
+/* Rows of the chunk that stand for its jobs (datastore.h). */
+static bson_t *there_query(const struct submit_chunk *chunk)
 {
-    bson_t *query = BCON_NEW("_id", "{", "$gte", BCON_INT64(chunk->id), "$lt",
-                             BCON_INT64(chunk->id + chunk->count), "}", "state", "{", "$ne",
-                             BCON_UTF8("void"), "}");
+    return BCON_NEW("_id", "{", "$gte", BCON_INT64(chunk->id), "$lt",
+                    BCON_INT64(chunk->id + chunk->count), "}", "$or", "[", "{", "token", "{", "$ne",
+                    BCON_INT64(0), "}", "}", "{", "state", "{", "$nin", "[", BCON_UTF8("void"),
+                    BCON_UTF8("cancelled"), "]", "}", "}", "]");
+}
+
+static int there_count(struct mongo_call *call, const struct submit_chunk *chunk, int64_t *ret_n)
+{
+    bson_t *query = there_query(chunk), reply;
+    bson_t *command =
+        BCON_NEW("count", BCON_UTF8(call->store->names[MONGO_JOBS]), "query", BCON_DOCUMENT(query));
+    bson_iter_t at;
+    int rc = mongo_command(call->store, command, false, &reply);
+    *ret_n = rc == 0 && bson_iter_init_find(&at, &reply, "n") ? bson_iter_as_int64(&at) : 0;
+    bson_destroy(&reply);
+    bson_destroy(command);
+    bson_destroy(query);
+    return rc;
+}
+
+/* Marks in `there`, one a row. */
+static int there_look(struct mongo_call *call, const struct submit_chunk *chunk, bool *there)
+{
+    bson_t *query = there_query(chunk);
     bson_t *opts = BCON_NEW("projection", "{", "_id", BCON_INT32(1), "}");
     mongoc_cursor_t *cursor = mongo_find(call->store, MONGO_JOBS, query, opts);
     const bson_t *doc;
@@ -364,8 +354,9 @@ static int open_look(struct mongo_call *call, const struct submit_chunk *chunk, 
     return rc;
 }
 
-/* Voids at the ids of an open chunk that are free, so that nobody inserts there any more. */
-static int open_void(struct mongo_call *call, const struct submit_chunk *chunk, const bool *there)
+/* Voids at the ids of the chunk that are free, so that nobody inserts there any more. */
+static int missing_void(struct mongo_call *call, const struct submit_chunk *chunk,
+                        const bool *there)
 {
     struct job *rows = arena_alloc(call->mem, (size_t)chunk->count * sizeof(*rows));
     size_t n = 0;
@@ -377,22 +368,20 @@ static int open_void(struct mongo_call *call, const struct submit_chunk *chunk, 
     struct mongo_call inner = *call;
     inner.step = &step;
     inner.before = NULL;
-    return n > 0 ? mongo_insert(&inner) : 0;
+    return n > 0 && !call->store->read_only ? mongo_insert(&inner) : 0;
 }
 
-/* An open chunk as the runs of rows that are there. */
-static int open_found(struct finding *finding, const struct submit_chunk *chunk)
+/* A chunk of which not all rows are there, as the runs of those that are. */
+static int cut_found(struct finding *finding, const struct submit_chunk *chunk)
 {
     struct mongo_call *call = finding->call;
-    if (chunk->count > LIMIT_BATCH_JOBS)
-        return mongo_damaged(call->store, MONGO_JOBS, chunk->id);
     bool *there = arena_alloc(call->mem, (size_t)chunk->count * sizeof(*there));
-    int rc = open_look(call, chunk, there);
+    int rc = there_look(call, chunk, there);
     if (rc == 0)
-        rc = open_void(call, chunk, there);
+        rc = missing_void(call, chunk, there);
     /* The first submitter may have gone on between the look and the voids. */
     if (rc == 0)
-        rc = open_look(call, chunk, there);
+        rc = there_look(call, chunk, there);
     for (int64_t i = 0; rc == 0 && i < chunk->count; i++) {
         int64_t from = i;
         while (i < chunk->count && there[i])
@@ -402,9 +391,26 @@ static int open_found(struct finding *finding, const struct submit_chunk *chunk)
                                                      .index = chunk->index + from,
                                                      .id = chunk->id + from,
                                                      .count = i - from,
-                                                     .last = chunk->last && i == chunk->count});
+                                                     .last = chunk->last && i == chunk->count,
+                                                     .cut = i - from < chunk->count});
     }
     return rc;
+}
+
+static int chunk_found(struct finding *finding, const bson_t *doc)
+{
+    struct mongo_call *call = finding->call;
+    struct submit_chunk chunk;
+    int64_t n;
+    if (chunk_from_doc(doc, call->mem, &chunk) < 0 || chunk.count > LIMIT_BATCH_JOBS)
+        return mongo_damaged(call->store, MONGO_JOBS, 0);
+    int rc = there_count(call, &chunk, &n);
+    if (rc < 0)
+        return rc;
+    if (n < chunk.count)
+        return cut_found(finding, &chunk);
+    found_add(finding, chunk);
+    return 0;
 }
 
 static int by_index(const void *a, const void *b)
@@ -424,14 +430,7 @@ int mongo_submit_find(struct mongo_call *call)
     const bson_t *doc;
     int rc;
     while ((rc = mongo_next(call->store, cursor, &doc)) == 1) {
-        struct submit_chunk chunk;
-        bool open = false;
-        if (chunk_from_doc(doc, call->mem, &chunk, &open) < 0)
-            rc = mongo_damaged(call->store, MONGO_JOBS, 0);
-        else if (open)
-            rc = open_found(&finding, &chunk);
-        else
-            found_add(&finding, chunk);
+        rc = chunk_found(&finding, doc);
         if (rc < 0)
             break;
     }

@@ -177,6 +177,11 @@ static int store_open(const mongoc_uri_t *uri, const char *namespace, const char
     store->read_only = (flags & DS_READ_ONLY) != 0;
     bson_init(&store->write_opts);
     snprintf(store->shown, sizeof(store->shown), "%s", shown);
+    const mongoc_host_list_t *hosts = mongoc_uri_get_hosts(uri);
+    if (hosts != NULL) {
+        snprintf(store->wake.host, sizeof(store->wake.host), "%s", hosts->host);
+        store->wake.port = hosts->port;
+    }
     const char *database = mongoc_uri_get_database(uri);
     database = database != NULL ? database : "stint";
     int rc =

@@ -28,6 +28,20 @@ enum mongo_collection {
         MONGO_COLLECTIONS
 };
 
+struct bells;
+struct doorbell;
+struct mongo_stream;
+
+/* How this handle hears of others' doings, and tells them (mongo_wake.c). */
+struct mongo_wake {
+    char host[BSON_HOST_NAME_MAX + 1]; /* of the server; "": not known */
+    uint16_t port;
+    bool streams;                /* the server announces what change streams need */
+    struct mongo_stream *stream; /* NULL: none */
+    struct doorbell *bell;       /* NULL: none */
+    struct bells *bells;         /* to ring others; NULL: not yet */
+};
+
 struct mongo_store {
     struct datastore base;
     mongoc_client_pool_t *pool;
@@ -43,6 +57,7 @@ struct mongo_store {
     int64_t clock_read_ms;   /* CLOCK_BOOTTIME then; 0: not yet */
     size_t row_bytes;        /* of the rows loaded lately, in the mean */
     struct error *err;       /* where trouble is told: the run's */
+    struct mongo_wake wake;
 };
 
 /* What a step is carried out with. */
@@ -67,6 +82,18 @@ extern const struct datastore_class mongo_class;
 /* Makes indexes and first records where there are none, or reads what is there (mongo_schema.c). */
 int mongo_schema_make(struct mongo_store *store) __attribute__((warn_unused_result));
 int mongo_schema_check(struct mongo_store *store) __attribute__((warn_unused_result));
+
+/* ---- waking (mongo_wake.c) ------------------------------------------------------------------- */
+
+int mongo_wake_fd(struct datastore *ds);
+bool mongo_wake_clear(struct datastore *ds);
+const char *mongo_doorbell(struct datastore *ds);
+/* Tells those whom a run that was carried out concerns. */
+void mongo_wake_others(struct mongo_store *store, const struct ds_run *run);
+void mongo_wake_close(struct mongo_store *store);
+
+/* Carries out one step of its own accord, outside of any run. */
+int mongo_step_alone(struct mongo_store *store, struct ds_step *step, struct arena *mem);
 
 struct lane mongo_lane_new(int32_t number, const struct lane_name *name, bool exclusive);
 
