@@ -27,10 +27,17 @@ static inline void put_nonzero(bson_t *doc, const char *key, int64_t value)
         put_int(doc, key, value);
 }
 
+/* A text is what a program said, or a person typed: not always UTF-8, which servers and other
+ * readers insist on. Then its bytes are kept as such. */
 static inline void put_text(bson_t *doc, const char *key, const char *text)
 {
-    if (text != NULL)
-        bson_append_utf8(doc, key, -1, text, -1);
+    size_t len = text != NULL ? strlen(text) : 0;
+    if (text == NULL)
+        return;
+    if (bson_utf8_validate(text, len, false))
+        bson_append_utf8(doc, key, -1, text, (int)len);
+    else
+        bson_append_binary(doc, key, -1, BSON_SUBTYPE_BINARY, (const uint8_t *)text, (uint32_t)len);
 }
 
 static inline void put_bytes(bson_t *doc, const char *key, struct bytes bytes)
@@ -159,6 +166,14 @@ static inline const char *get_text(struct reader *reader, const char *key)
 {
     bson_iter_t at;
     uint32_t len;
+    if (reader->damaged || !bson_iter_init_find(&at, &reader->doc, key))
+        return NULL;
+    if (BSON_ITER_HOLDS_BINARY(&at)) {
+        bson_subtype_t subtype;
+        const uint8_t *bytes;
+        bson_iter_binary(&at, &subtype, &len, &bytes);
+        return arena_string_n(reader->mem, (const char *)bytes, len);
+    }
     if (!find(reader, key, BSON_TYPE_UTF8, &at))
         return NULL;
     const char *text = bson_iter_utf8(&at, &len);

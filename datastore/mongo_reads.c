@@ -1,5 +1,6 @@
 /* The MongoDB backend's reads of job rows: loading, listing, scanning. Each looks at a bounded
  * number of rows and says where to go on. Thread: the handle's. */
+#include "datastore/bson_fields.h"
 #include "datastore/mongo_bson.h"
 #include "datastore/mongo_store.h"
 
@@ -145,7 +146,7 @@ static bson_t *page_query(const struct ds_jobs_read *read, int64_t low, int64_t 
 {
     bson_t *query = in_range(low, high);
     if (read->key != NULL)
-        BSON_APPEND_UTF8(query, "key", read->key);
+        put_text(query, "key", read->key);
     if (read->batch != NULL)
         BSON_APPEND_UTF8(query, "batch", read->batch);
     if (read->type != NULL)

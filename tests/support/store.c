@@ -4,21 +4,36 @@
 #include "tests/support/store.h"
 
 #include <ftw.h>
+#include <mongoc/mongoc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "datastore/memory.h"
 
+/* STINT_TEST_STORE names the servers' kinds; without it, those that need none are tested. */
 static const struct {
-    const char *name;
+    const char *name, *server, *variable;
     bool sqlite, faulty;
 } kinds[] = {
-    {"memory", false, false},
-    {"memory under faulty", false, true},
-    {"sqlite", true, false},
-    {"sqlite under faulty", true, true},
+    {"memory", "", NULL, false, false},
+    {"memory under faulty", "", NULL, false, true},
+    {"sqlite", "", NULL, true, false},
+    {"sqlite under faulty", "", NULL, true, true},
+    {"ferretdb", "ferretdb", "STINT_TEST_FERRETDB_URI", false, false},
+    {"ferretdb under faulty", "ferretdb", "STINT_TEST_FERRETDB_URI", false, true},
+    {"secantus", "secantus", "STINT_TEST_SECANTUS_URI", false, false},
+    {"secantus under faulty", "secantus", "STINT_TEST_SECANTUS_URI", false, true},
 };
+
+enum { KINDS = sizeof(kinds) / sizeof(kinds[0]) };
+
+static const char *server_wanted(void)
+{
+    const char *server = getenv("STINT_TEST_STORE");
+    return server != NULL ? server : "";
+}
 
 /* ---- stores --------------------------------------------------------------------------------- */
 
@@ -27,7 +42,7 @@ static int64_t clock_tick(void *ctx)
     return ++((struct store *)ctx)->clock_ms;
 }
 
-static struct datastore *sqlite_handle(struct store *s, unsigned flags)
+static struct datastore *uri_handle(struct store *s, unsigned flags)
 {
     struct datastore *ds = NULL;
     struct error err = {0};
@@ -45,6 +60,33 @@ static void folder_make(struct store *s)
     snprintf(s->uri, sizeof(s->uri), "sqlite:%s/store.db", s->folder);
 }
 
+/* Every test finds the store new: the namespace of this program, emptied. */
+static void server_make(struct store *s, const char *server)
+{
+    static const char *const collections[] = {"meta", "queues", "lanes",  "nodes",
+                                              "jobs", "stints", "totals", "history"};
+    bson_error_t error;
+    mongoc_init();
+    mongoc_client_t *client = mongoc_client_new(server);
+    ck_assert_ptr_nonnull(client);
+    for (size_t i = 0; i < sizeof(collections) / sizeof(collections[0]); i++) {
+        char name[64];
+        bson_t all = BSON_INITIALIZER;
+        snprintf(name, sizeof(name), "contract%d.%s", (int)getppid(), collections[i]);
+        mongoc_collection_t *collection = mongoc_client_get_collection(client, "stint_test", name);
+        ck_assert_msg(mongoc_collection_delete_many(collection, &all, NULL, NULL, &error), "%s: %s",
+                      name, error.message);
+        mongoc_collection_destroy(collection);
+        bson_destroy(&all);
+    }
+    mongoc_client_destroy(client);
+    /* mongodb://HOST/?OPTIONS -> mongodb://HOST/stint_test?OPTIONS&namespace=... */
+    const char *query = strchr(server, '?');
+    ck_assert_ptr_nonnull(query);
+    snprintf(s->uri, sizeof(s->uri), "%.*sstint_test%s&namespace=contract%d", (int)(query - server),
+             server, query, (int)getppid());
+}
+
 struct store *store_new(int kind)
 {
     struct store *s = calloc(1, sizeof(*s));
@@ -52,10 +94,14 @@ struct store *store_new(int kind)
     s->name = kinds[kind].name;
     s->sqlite = kinds[kind].sqlite;
     s->faulty = kinds[kind].faulty;
+    s->server = kinds[kind].variable != NULL;
     s->clock_ms = 1700000000000;
     if (s->sqlite) {
         folder_make(s);
-        s->ds = sqlite_handle(s, DS_CREATE);
+        s->ds = uri_handle(s, DS_CREATE);
+    } else if (s->server) {
+        server_make(s, getenv(kinds[kind].variable));
+        s->ds = uri_handle(s, DS_CREATE);
     } else {
         s->memory = memory_store_new(clock_tick, s);
         s->ds = memory_open(s->memory);
@@ -87,15 +133,28 @@ void store_free(struct store *s)
 
 struct datastore *store_handle(struct store *s)
 {
-    return s->sqlite ? sqlite_handle(s, 0) : memory_open(s->memory);
+    return s->sqlite || s->server ? uri_handle(s, 0) : memory_open(s->memory);
 }
 
 int contract_main(const char *name, const TTest *const *tests, size_t n_tests)
 {
     Suite *suite = suite_create(name);
     TCase *tcase = tcase_create(name);
+    int from = 0, to = 0;
+    while (from < KINDS && strcmp(kinds[from].server, server_wanted()) != 0)
+        from++;
+    for (to = from; to < KINDS && strcmp(kinds[to].server, server_wanted()) == 0;)
+        to++;
+    if (from == to) {
+        printf("STINT_TEST_STORE names no store: '%s'\n", server_wanted());
+        return EXIT_FAILURE;
+    }
+    if (kinds[from].variable != NULL && getenv(kinds[from].variable) == NULL) {
+        printf("SKIP: no server: %s is not set (script/mongodb-servers)\n", kinds[from].variable);
+        return 77;
+    }
     for (size_t i = 0; i < n_tests; i++)
-        tcase_add_loop_test(tcase, tests[i], 0, STORE_KINDS);
+        tcase_add_loop_test(tcase, tests[i], from, to);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);

@@ -18,6 +18,7 @@ struct store {
     struct datastore *ds;
     bool faulty;      /* ds is a faulty handle, and every run fails once first */
     bool sqlite;      /* it can be opened by `uri`, by any process */
+    bool server;      /* likewise; a server keeps it */
     struct arena mem; /* results of all steps so far */
     struct error err; /* of the last run */
     char uri[256];
@@ -27,9 +28,7 @@ struct store {
     uint64_t n_runs;
 };
 
-enum { STORE_KINDS = 4 };
-
-/* Makes a store of the nth kind, 0..STORE_KINDS-1; asserts that it works. */
+/* Makes a store of that kind (the loop's number); asserts that it works. */
 struct store *store_new(int kind);
 void store_free(struct store *s);
 /* One more handle on the same store, bare; to be closed by the caller. */
@@ -47,7 +46,8 @@ struct datastore *store_handle(struct store *s);
     END_TEST                                                                                       \
     static void name##_body(struct store *s)
 
-/* Runs the tests on every kind of store; returns the exit status. */
+/* Runs the tests on every kind of store, or those of the server that STINT_TEST_STORE names;
+ * returns the exit status, 77 where that server is not there. */
 int contract_main(const char *suite, const TTest *const *tests, size_t n_tests);
 
 /* ---- steps ---------------------------------------------------------------------------------- */
