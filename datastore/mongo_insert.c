@@ -139,8 +139,8 @@ static int statement(struct inserting *ins, const size_t *rows, size_t n,
     return rc;
 }
 
-/* Of rows that were refused: which are there by one's own earlier try (0), and whether somebody else
- * has an id (`taken`); the others were refused for their keys. */
+/* Of rows that were refused: which are there by one's own earlier try (0), and whether somebody
+ * else has an id (`taken`); the others were refused for their keys. */
 static int refused_look(struct inserting *ins, const size_t *rows, size_t n)
 {
     struct mongo_call *call = ins->call;

@@ -13,7 +13,12 @@
 #include "datastore/mongo_store.h"
 #include "datastore/steps.h"
 
-enum { GROUP_ROWS = 512, GROUP_BYTES = 512 << 10, CANCEL_TRIES = 8 };
+enum {
+    RANGE_ROWS = 4096, /* of one statement: a slow server, too, is done with it in time */
+    GROUP_ROWS = 512,
+    GROUP_BYTES = 512 << 10,
+    CANCEL_TRIES = 8,
+};
 
 /* ---- alike ---------------------------------------------------------------------------------- */
 
@@ -23,11 +28,11 @@ static void put_date(bson_t *doc, const char *key, int64_t ms)
         bson_append_date_time(doc, key, -1, ms);
 }
 
-static int finish_range(struct mongo_call *call, struct outcome *outcome)
+/* The rows [id, id + count). */
+static int finish_part(struct mongo_call *call, struct outcome *outcome, int64_t id, int64_t count)
 {
-    bson_t *query = BCON_NEW("_id", "{", "$gte", BCON_INT64(outcome->id), "$lte",
-                             BCON_INT64(outcome->id + outcome->count - 1), "}", "state",
-                             BCON_UTF8("queued"), "run", BCON_INT32(outcome->run));
+    bson_t *query = BCON_NEW("_id", "{", "$gte", BCON_INT64(id), "$lt", BCON_INT64(id + count), "}",
+                             "state", BCON_UTF8("queued"), "run", BCON_INT32(outcome->run));
     bson_t change = BSON_INITIALIZER, part;
     int64_t n = 0;
     BSON_APPEND_DOCUMENT_BEGIN(&change, "$set", &part);
@@ -41,10 +46,20 @@ static int finish_range(struct mongo_call *call, struct outcome *outcome)
     bson_append_document_end(&change, &part);
     int rc = mongo_update(call->store, MONGO_JOBS, query,
                           (struct mongo_change){.doc = &change, .many = true}, &n);
-    outcome->ret_accepted = (uint32_t)n;
-    outcome->ret_state = JOB_DONE;
+    outcome->ret_accepted += (uint32_t)n;
     bson_destroy(&change);
     bson_destroy(query);
+    return rc;
+}
+
+static int finish_range(struct mongo_call *call, struct outcome *outcome)
+{
+    int rc = 0;
+    outcome->ret_state = JOB_DONE;
+    for (int64_t at = 0; rc == 0 && at < outcome->count; at += RANGE_ROWS) {
+        int64_t left = outcome->count - at;
+        rc = finish_part(call, outcome, outcome->id + at, left < RANGE_ROWS ? left : RANGE_ROWS);
+    }
     return rc;
 }
 

@@ -95,6 +95,7 @@ struct store *store_new(int kind)
     s->sqlite = kinds[kind].sqlite;
     s->faulty = kinds[kind].faulty;
     s->server = kinds[kind].variable != NULL;
+    s->slow = strcmp(kinds[kind].server, "secantus") == 0;
     s->clock_ms = 1700000000000;
     if (s->sqlite) {
         folder_make(s);

@@ -19,6 +19,7 @@ struct store {
     bool faulty;      /* ds is a faulty handle, and every run fails once first */
     bool sqlite;      /* it can be opened by `uri`, by any process */
     bool server;      /* likewise; a server keeps it */
+    bool slow;        /* ... that is none for many rows */
     struct arena mem; /* results of all steps so far */
     struct error err; /* of the last run */
     char uri[256];

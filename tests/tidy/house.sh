@@ -18,6 +18,7 @@ keeper.c:keeper likewise: its whole state, too large for a stack
 reaper.c:reaping likewise: the reaper process is nothing else
 spawn.c:child shared with the child that has our memory until it executes
 spawn.c:stack its stack
+mongo_open.c:driver_once the driver is made ready once for the process
 '
 
 allowed()

@@ -165,7 +165,6 @@ END_TEST
 
 START_TEST(a_bad_uri_is_refused)
 {
-    open_refused("mongodb://localhost", 0, ERR_INVALID, "no MongoDB backend");
     open_refused("redis://localhost", 0, ERR_INVALID, "redis");
     open_refused("sqlite:", 0, ERR_INVALID, "no path");
     open_refused("sqlite:/tmp/x?namespace=a/b", 0, ERR_INVALID, "namespace");
