@@ -32,6 +32,7 @@ RANDOM=$SEED
 
 declare -A node_pid=()
 mounts=()
+at_end=() # functions to be called at the end, before nodes that still run are stopped
 started_at_ms=$(now_ms)
 
 say()
@@ -245,10 +246,10 @@ none_marked()
 
 # --- the end ----------------------------------------------------------------------------------
 
-end_everything()
+# Stops every node that still runs; 1 when one had to be killed.
+nodes_end()
 {
-    local status=$? name pid left
-    trap - EXIT
+    local name status=0
     for name in "${!node_pid[@]}"; do
         kill -CONT "${node_pid[$name]}" 2>/dev/null
         kill -TERM "${node_pid[$name]}" 2>/dev/null
@@ -260,6 +261,18 @@ end_everything()
             status=1
         }
     done
+    node_pid=()
+    return "$status"
+}
+
+end_everything()
+{
+    local status=$? name pid left
+    trap - EXIT
+    for name in "${at_end[@]}"; do
+        $name || status=1
+    done
+    nodes_end || status=1
     { wait; } 2>/dev/null
     # Jobs may outlive a killed node by a second.
     holds_within 5 none_marked "$E2E_MARK" || {
