@@ -2,6 +2,7 @@
 # Goal: flags go over the environment and that over the config file; the default store lies under
 # the state folder; a store is made by what writes and by nothing else.
 # Method: name a different store in each place and look which one is used.
+# store: sqlite only: it is about where the default store lies, and names files
 . "$(dirname "$0")/lib.sh"
 cd "$WORK" || exit 1
 unset STINT_STORE

@@ -3,6 +3,7 @@
 # lease whoever waits for its lock ends it, and nothing that was acknowledged is lost.
 # Method: SIGSTOP bulk submitters until one stands still holding the lock (/proc/locks names the
 # holder); then another submit and a node must get through.
+# store: sqlite only: the lock is that of a file
 . "$(dirname "$0")/lib.sh"
 submit -- true >/dev/null
 lines=$(pick 200000 40000)

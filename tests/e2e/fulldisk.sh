@@ -2,6 +2,7 @@
 # Goal (I9): on a full disk a submit says so and what it acknowledged stays; a node waits; when there
 # is room again everything goes on by itself, and nothing is lost.
 # Method: the store on a small tmpfs, filled up while a node and a submitter are at work.
+# store: sqlite only: the disk that is full is its own
 . "$(dirname "$0")/lib.sh"
 need_root "mounts a tmpfs"
 mkdir "$WORK/small"

@@ -1,6 +1,7 @@
 #!/bin/bash
 # Goal: every command explains itself, with an example, and docs/COMMANDS.md says the same.
 # Method: the commands that `stint --help` lists; the text of each --help must stand in the page.
+# store: sqlite only: no store is used
 . "$(dirname "$0")/lib.sh"
 page=$(cat "$here/../../docs/COMMANDS.md")
 expect_status 0 stint --help

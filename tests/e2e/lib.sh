@@ -1,7 +1,8 @@
 # What the end-to-end tests share. Each test is a bash script that sources this first; it has a
 # folder of its own (WORK) with a store of its own, and ends every process it started.
 #
-# What it uses: STINT (the program), STINT_BUILD (the build folder), STINT_SANITIZE; see
+# What it uses: STINT (the program), STINT_BUILD (the build folder), STINT_SANITIZE, E2E_STORE (what
+# kind of store: sqlite, which is the default, ferretdb, secantus or own) and the servers' URIs; see
 # docs/HACKING.md. An assertion is `fail` or something that calls it. Every call of the program is
 # bounded in time, so that a hang is a failure that says where.
 set -u
@@ -17,14 +18,19 @@ HELPERS=$STINT_BUILD/helpers
 program=$STINT
 
 WORK=$(mktemp -d "${TMPDIR:-/tmp}/stint-e2e.XXXXXX") || exit 1
+# Where script/mongodb-lib.sh finds what is installed, wherever HOME is.
+export STINT_MONGODB_CACHE=${STINT_MONGODB_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/stint/mongodb}
 # Nothing of the user's settings reaches a test, and the tested program sees no setting of ours.
-unset STINT STINT_SOURCE
+unset STINT STINT_SOURCE STINT_STORE
 export HOME=$WORK XDG_CONFIG_HOME=$WORK/config XDG_STATE_HOME=$WORK/state
-export STINT_STORE=sqlite:$WORK/store.db
 
 # Every process of this test carries this; whoever still does at the end has been left behind.
 # (Not STINT_...: a job does not get its node's settings.)
 export E2E_MARK=e2e-$$-$RANDOM$RANDOM
+
+E2E_STORE=${E2E_STORE:-sqlite}
+E2E_DATABASE=stint_e2e_$$_$RANDOM$RANDOM
+e2e_server=
 
 # Random choices come from one seed, which a failure prints.
 SEED=${SEED:-$((RANDOM * 32768 + RANDOM))}
@@ -40,10 +46,17 @@ say()
     printf '%s\n' "$*"
 }
 
-# pick PLAIN SANITIZED: how much of something to do; the sanitizers' builds are slower.
+# pick PLAIN SLOW [SLOWEST]: how much of something to do; the sanitizers' builds are slower, and so
+# are servers. SLOWEST, if given, is for SecantusDB, which does some hundred writes a second.
 pick()
 {
-    if [ -n "${STINT_SANITIZE:-}" ]; then echo "$2"; else echo "$1"; fi
+    if [ "$E2E_STORE" = secantus ] && [ $# -gt 2 ]; then
+        echo "$3"
+    elif [ -n "${STINT_SANITIZE:-}" ] || [ "$E2E_STORE" != sqlite ]; then
+        echo "$2"
+    else
+        echo "$1"
+    fi
 }
 
 # Ends the test, also out of a `$(...)`, whose output is not the test's.
@@ -63,6 +76,49 @@ skip()
 need_root()
 {
     [ "$(id -u)" -eq 0 ] || skip "needs root: $*"
+}
+
+# --- the store --------------------------------------------------------------------------------
+
+# server_database URI: that server's URI, with this test's own database. Options stay.
+server_database()
+{
+    local scheme=${1%%://*} rest=${1#*://} options=
+    [[ $rest != *\?* ]] || options=?${rest#*\?}
+    rest=${rest%%\?*}
+    printf '%s://%s/%s%s' "$scheme" "${rest%%/*}" "$E2E_DATABASE" "$options"
+}
+
+# store_uri NAME: prints the URI of a store of this test; nothing is there before it is used.
+store_uri()
+{
+    local and='?'
+    if [ "$E2E_STORE" = sqlite ]; then
+        printf 'sqlite:%s/%s.db' "$WORK" "$1"
+    else
+        [[ $e2e_server != *\?* ]] || and='&'
+        printf '%s%snamespace=%s' "$e2e_server" "$and" "$1"
+    fi
+}
+
+# Names the store, and skips the test where there is no server to keep it.
+choose_store()
+{
+    local variable=
+    case $E2E_STORE in
+        sqlite) ;;
+        own) return ;;
+        ferretdb) variable=STINT_TEST_FERRETDB_URI ;;
+        secantus) variable=STINT_TEST_SECANTUS_URI ;;
+        *) fail "E2E_STORE is '$E2E_STORE'" ;;
+    esac
+    if [ -n "$variable" ]; then
+        [ -n "${!variable:-}" ] ||
+            skip "no server: $variable is not set (script/mongodb-servers)"
+        e2e_server=$(server_database "${!variable}")
+    fi
+    export STINT_STORE
+    STINT_STORE=$(store_uri store)
 }
 
 # --- the program ------------------------------------------------------------------------------
@@ -292,6 +348,9 @@ end_everything()
     for name in "${mounts[@]}"; do
         umount "$name"
     done
+    # What is left of it would be in the way of nobody: that is no failure of this test.
+    [ -z "$e2e_server" ] || [ -n "${KEEP:-}" ] ||
+        timeout 60 "$HELPERS/helper_mongo_drop" "$e2e_server" || say "database $E2E_DATABASE stays"
     if [ -n "${KEEP:-}" ]; then say "kept: $WORK"; else rm -rf "$WORK"; fi
     say "seed $SEED, $(($(now_ms) - started_at_ms)) ms, status $status"
     exit "$status"
@@ -299,3 +358,5 @@ end_everything()
 trap end_everything EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
+
+choose_store

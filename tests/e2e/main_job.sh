@@ -3,6 +3,7 @@
 # is stopped and one killed while it runs, a fourth started; every file has exactly one outcome, and
 # the outputs equal a plain run.
 # Method: script/demo does it and judges; here its verdict is taken, and that it leaves no process.
+# store: sqlite only: script/demo makes its store, a file
 . "$(dirname "$0")/lib.sh"
 "$here/../../script/demo" --program "$program" --folder "$WORK/demo" --files "$(pick 0 5000)" ||
     fail "script/demo ended with $?"

@@ -3,6 +3,7 @@
 # takes commands, says of each whether it holds, and leaves its counts behind.
 # Method: the program in front of a stopped one, whose connections the kernel makes and nobody
 # answers, and requests written by hand. What the faults do is tested in C (test_wire_proxy_tsan).
+# store: sqlite only: no store is used
 . "$(dirname "$0")/lib.sh"
 
 declare -A proxy_pid=()

@@ -2,6 +2,7 @@
 # Goal: an ordinary user who may only read the store can look at it, and is told clearly that it
 # cannot be changed.
 # Method: the store in root's folder, the program run as another user.
+# store: sqlite only: the rights are those of files
 . "$(dirname "$0")/lib.sh"
 need_root "runs the program as another user"
 as_nobody()
