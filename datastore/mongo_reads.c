@@ -1,5 +1,7 @@
 /* The MongoDB backend's reads of job rows: loading, listing, scanning. Each looks at a bounded
  * number of rows and says where to go on. Thread: the handle's. */
+#include <stdlib.h>
+
 #include "datastore/bson_fields.h"
 #include "datastore/mongo_bson.h"
 #include "datastore/mongo_store.h"
@@ -29,28 +31,76 @@ static int32_t batch_rows(const struct mongo_store *store, size_t rows_max)
     return (int32_t)(rows < rows_max ? rows : rows_max);
 }
 
-static int load_rows(struct mongo_call *call, mongoc_cursor_t *cursor, struct ds_load *load)
+static int by_id(const void *a, const void *b)
+{
+    const struct job *x = a, *y = b;
+    return (x->id > y->id) - (x->id < y->id);
+}
+
+/* Reads what comes, up to rows_max rows and about `bytes_max` bytes. *ret_full: there was more. */
+static int load_rows(struct mongo_call *call, mongoc_cursor_t *cursor, struct ds_load *load,
+                     size_t bytes_max, bool *ret_full)
 {
     struct job_texts texts = {0};
     const bson_t *doc;
     size_t bytes = 0, wire_bytes = 0;
+    bool ascending = true;
     int rc;
+    load->ret_n = 0;
     load->ret_next = load->range.b;
+    *ret_full = false;
     while ((rc = mongo_next(call->store, cursor, &doc)) == 1) {
         struct job job;
         if (job_from_doc(doc, call->mem, &texts, &job) < 0)
             return mongo_damaged(call->store, MONGO_JOBS, load->range.a);
-        if (load->ret_n == load->rows_max || bytes >= LIMIT_PAGE_BYTES) {
+        if (load->ret_n == load->rows_max || bytes >= bytes_max) {
             load->ret_next = job.id;
+            *ret_full = true;
             break;
         }
         bytes += job_bytes(&job);
         wire_bytes += doc->len;
+        ascending = ascending && (load->ret_n == 0 || load->ret_jobs[load->ret_n - 1].id < job.id);
         load->ret_jobs[load->ret_n++] = job;
     }
     if (load->ret_n > 0)
         call->store->row_bytes = wire_bytes / load->ret_n;
+    if (!ascending)
+        qsort(load->ret_jobs, load->ret_n, sizeof(*load->ret_jobs), by_id);
     return rc < 0 ? rc : 0;
+}
+
+static int load_query(struct mongo_call *call, struct ds_load *load, bson_t *opts, size_t bytes_max,
+                      bool *ret_full)
+{
+    bson_t *query = in_range(load->range.a, load->range.b);
+    if (load->brief) {
+        bson_t *fields = BCON_NEW("projection", "{", "state", BCON_INT32(1), "run", BCON_INT32(1),
+                                  "slot", BCON_INT32(1), "}");
+        bson_concat(opts, fields);
+        bson_destroy(fields);
+    }
+    mongoc_cursor_t *cursor = mongo_find(call->store, MONGO_JOBS, query, opts);
+    int rc = load_rows(call, cursor, load, bytes_max, ret_full);
+    mongoc_cursor_destroy(cursor);
+    bson_destroy(opts);
+    bson_destroy(query);
+    return rc;
+}
+
+/* As many ids as rows are wanted, in whatever order they come: a server that sorts a page takes
+ * twice as long for it. Only where the rows are small, since all of them are read. */
+static int load_window(struct mongo_call *call, struct ds_load *load, bool *ret_full)
+{
+    size_t most = load->rows_max;
+    int64_t end = load->range.b;
+    if (range_count(load->range) > (int64_t)most)
+        load->range.b = load->range.a + (int64_t)most;
+    bson_t *opts = BCON_NEW("batchSize", BCON_INT32((int32_t)most + 1));
+    int rc = load_query(call, load, opts, (size_t)2 * LIMIT_PAGE_BYTES, ret_full);
+    load->ret_next = load->range.b;
+    load->range.b = end;
+    return rc;
 }
 
 int mongo_load(struct mongo_call *call)
@@ -58,26 +108,18 @@ int mongo_load(struct mongo_call *call)
     struct ds_load load = call->step->load;
     if (!range_valid(load.range) || load.rows_max < 1 || load.rows_max > LIMIT_PAGE_JOBS)
         return ERR_INVALID;
-    size_t most = load.rows_max;
+    size_t most = load.rows_max, row_bytes = load.brief ? 1 : call->store->row_bytes;
     if (range_count(load.range) < (int64_t)most)
         most = (size_t)range_count(load.range);
-    bson_t *query = in_range(load.range.a, load.range.b);
-    bson_t *opts = BCON_NEW(
-        "sort", "{", "_id", BCON_INT32(1), "}", "limit", BCON_INT64((int64_t)most + 1), "batchSize",
-        BCON_INT32(load.brief ? (int32_t)most + 1 : batch_rows(call->store, most + 1)));
-    if (load.brief) {
-        bson_t *fields = BCON_NEW("projection", "{", "state", BCON_INT32(1), "run", BCON_INT32(1),
-                                  "slot", BCON_INT32(1), "}");
-        bson_concat(opts, fields);
-        bson_destroy(fields);
-    }
     load.ret_jobs = arena_alloc(call->mem, (most + 1) * sizeof(*load.ret_jobs));
-    load.ret_n = 0;
-    mongoc_cursor_t *cursor = mongo_find(call->store, MONGO_JOBS, query, opts);
-    int rc = load_rows(call, cursor, &load);
-    mongoc_cursor_destroy(cursor);
-    bson_destroy(opts);
-    bson_destroy(query);
+    bool small = row_bytes > 0 && row_bytes * most <= LIMIT_PAGE_BYTES, full = !small;
+    int rc = small ? load_window(call, &load, &full) : 0;
+    if (rc == 0 && full) {
+        bson_t *opts =
+            BCON_NEW("sort", "{", "_id", BCON_INT32(1), "}", "limit", BCON_INT64((int64_t)most + 1),
+                     "batchSize", BCON_INT32(batch_rows(call->store, most + 1)));
+        rc = load_query(call, &load, opts, LIMIT_PAGE_BYTES, &full);
+    }
     if (rc == 0)
         call->step->load = load;
     return rc;
@@ -144,9 +186,12 @@ static int window(struct mongo_call *call, int64_t *low, int64_t *high, bool *re
 
 static bson_t *page_query(const struct ds_jobs_read *read, int64_t low, int64_t high)
 {
-    bson_t *query = in_range(low, high);
-    if (read->key != NULL)
+    /* At most one row has the key: no other condition may tempt a server to another index. */
+    bson_t *query = read->key != NULL ? bson_new() : in_range(low, high);
+    if (read->key != NULL) {
         put_text(query, "key", read->key);
+        return query;
+    }
     if (read->batch != NULL)
         BSON_APPEND_UTF8(query, "batch", read->batch);
     if (read->type != NULL)
@@ -160,7 +205,31 @@ static bson_t *page_query(const struct ds_jobs_read *read, int64_t low, int64_t 
     return query;
 }
 
-static int page_fill(struct mongo_call *call, mongoc_cursor_t *cursor, struct ds_jobs_read *page)
+/* The order by which the index of the failed is found, too. */
+static void page_sort(const struct ds_jobs_read *read, bson_t *opts)
+{
+    bson_t sort;
+    int32_t way = read->newest_first ? -1 : 1;
+    BSON_APPEND_DOCUMENT_BEGIN(opts, "sort", &sort);
+    if (read->states == 1U << JOB_FAILED && read->batch == NULL)
+        BSON_APPEND_INT32(&sort, "state", way);
+    BSON_APPEND_INT32(&sort, "_id", way);
+    bson_append_document_end(opts, &sort);
+}
+
+/* What a query by key alone did not ask for. */
+static bool page_takes(const struct ds_jobs_read *page, const struct job *job, int64_t low,
+                       int64_t high)
+{
+    return job->id >= low && job->id < high && job->state != JOB_VOID && job->state != JOB_SLOT &&
+           (page->states == 0 || (page->states & 1U << job->state) != 0) &&
+           (page->type == NULL || (job->type != NULL && strcmp(job->type, page->type) == 0)) &&
+           (page->batch == NULL || (job->batch != NULL && strcmp(job->batch, page->batch) == 0)) &&
+           (page->node == 0 || job->node == page->node);
+}
+
+static int page_fill(struct mongo_call *call, mongoc_cursor_t *cursor, int64_t low, int64_t high,
+                     struct ds_jobs_read *page)
 {
     struct job_texts texts = {0};
     const bson_t *doc;
@@ -174,6 +243,8 @@ static int page_fill(struct mongo_call *call, mongoc_cursor_t *cursor, struct ds
         }
         if (job_from_doc(doc, call->mem, &texts, job) < 0)
             return mongo_damaged(call->store, MONGO_JOBS, page->ret_next);
+        if (page->key != NULL && !page_takes(page, job, low, high))
+            continue;
         page->ret_n++;
         page->ret_next = job->id;
         bytes += job_bytes(job) + (job->ending != NULL ? job->ending->output.len : 0);
@@ -193,9 +264,10 @@ int mongo_jobs_read(struct mongo_call *call)
     if (rc < 0)
         return rc;
     bson_t *query = page_query(&page, low, high);
-    bson_t *opts = BCON_NEW("sort", "{", "_id", BCON_INT32(page.newest_first ? -1 : 1), "}",
-                            "limit", BCON_INT64((int64_t)page.rows_max + 1), "batchSize",
+    bson_t *opts = BCON_NEW("limit", BCON_INT64((int64_t)page.rows_max + 1), "batchSize",
                             BCON_INT32(batch_rows(call->store, page.rows_max + 1)));
+    if (page.key == NULL)
+        page_sort(&page, opts);
     if (page.brief) {
         bson_t *fields = BCON_NEW("projection", "{", "payload", BCON_INT32(0), "spec",
                                   BCON_INT32(0), "ending", BCON_INT32(0), "}");
@@ -207,7 +279,7 @@ int mongo_jobs_read(struct mongo_call *call)
     page.ret_more = false;
     page.ret_next = page.after_id;
     mongoc_cursor_t *cursor = mongo_find(call->store, MONGO_JOBS, query, opts);
-    rc = page_fill(call, cursor, &page);
+    rc = page_fill(call, cursor, low, high, &page);
     mongoc_cursor_destroy(cursor);
     bson_destroy(opts);
     bson_destroy(query);
@@ -283,6 +355,22 @@ static int scan_count(struct mongo_call *call, struct ds_scan *scan, int64_t a, 
     return rc;
 }
 
+/* The common case, a quarter of the work for the server: all of them done. *ret_n: those. */
+static int scan_done(struct mongo_call *call, int64_t a, int64_t b, int64_t *ret_n)
+{
+    bson_t *query = in_range(a, b), reply;
+    BSON_APPEND_UTF8(query, "state", "done");
+    bson_t *command =
+        BCON_NEW("count", BCON_UTF8(call->store->names[MONGO_JOBS]), "query", BCON_DOCUMENT(query));
+    bson_iter_t at;
+    int rc = mongo_command(call->store, command, false, &reply);
+    *ret_n = rc == 0 && bson_iter_init_find(&at, &reply, "n") ? bson_iter_as_int64(&at) : 0;
+    bson_destroy(&reply);
+    bson_destroy(command);
+    bson_destroy(query);
+    return rc;
+}
+
 /* A batch's ids lie far apart: the end of the next LOOKED_ROWS_MAX of its rows. */
 static int scan_window(struct mongo_call *call, struct ds_scan *scan, int64_t *ret_end)
 {
@@ -323,11 +411,16 @@ int mongo_scan(struct mongo_call *call)
         return rc;
     scan.ret_stopped = rc == 0;
     scan.ret_next = rc == 0 ? stop : end;
-    if (scan.ret_next > scan.range.a) {
+    int64_t ids = scan.ret_next - scan.range.a;
+    rc = 0;
+    if (ids > 0 && scan.batch == NULL)
+        rc = scan_done(call, scan.range.a, scan.ret_next, &rows);
+    if (rc == 0 && ids > 0 && rows == ids)
+        scan.ret_counts[JOB_DONE] = rows;
+    else if (rc == 0 && ids > 0)
         rc = scan_count(call, &scan, scan.range.a, scan.ret_next, &rows);
-        if (rc < 0)
-            return rc;
-    }
+    if (rc < 0)
+        return rc;
     if (scan.batch == NULL)
         scan.ret_missing = scan.ret_next - scan.range.a - rows;
     call->step->scan = scan;
