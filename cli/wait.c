@@ -129,7 +129,7 @@ int wait_for(const struct cli *cli, struct datastore *ds, struct interrupt *inte
         waiter.next = request->ranges[0].a;
     struct progress progress;
     progress_start(&progress, "jobs ended");
-    int wake = ds->class->wake_fd != NULL ? ds->class->wake_fd(ds) : -1;
+    int wake = ds->class->wakes_waiters ? ds->class->wake_fd(ds) : -1;
     uint64_t began_ms = clock_ms(), pause_ms = LOOK_MS_MIN, trouble_ms = 0;
     uint64_t outage_ms = request->outage_ms > 0 ? request->outage_ms : OUTAGE_MS;
     bool told = false;

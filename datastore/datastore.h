@@ -408,9 +408,11 @@ struct datastore_class {
     bool one_commit;
     /* Carries out the runs in order. Backends that can commit several at once do. */
     void (*run)(struct datastore *ds, struct ds_run *const *runs, size_t n_runs);
-    /* A descriptor that becomes readable when something that nodes or waiters wait for may have
-     * changed (a hint, never needed for correctness); -1 where there is none. */
+    /* A descriptor that becomes readable when something that nodes wait for may have changed (a
+     * hint, never needed for correctness); -1 where there is none. wakes_waiters: also when jobs
+     * have ended. */
     int (*wake_fd)(struct datastore *ds);
+    bool wakes_waiters;
     /* Reads the descriptor empty; may be called while another thread carries out a run here. False:
      * it was readable for nothing (a stray datagram). */
     bool (*wake_clear)(struct datastore *ds);

@@ -164,6 +164,7 @@ static const struct datastore_class memory_class = {
     .name = "memory",
     .run = memory_run,
     .wake_fd = memory_wake_fd,
+    .wakes_waiters = true,
     .wake_clear = memory_wake_clear,
     .close = memory_close,
 };

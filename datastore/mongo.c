@@ -1,7 +1,8 @@
 /* The MongoDB backend: how runs are carried out.
  *
  * A run is its steps in order, each a command or a few; nothing is held between them. Runs that
- * are urgent (heartbeats) go first. A step that could not be told from one that was carried out
+ * are urgent (heartbeats) go first. Once the server did not answer, what else was handed over with
+ * that run is not tried: each would wait for the time-out, and a heartbeat behind them all. A step that could not be told from one that was carried out
  * gives ERR_UNKNOWN_OUTCOME, and its caller reads back (datastore.h). Thread: the handle's. */
 #include <assert.h>
 #include <stdlib.h>
@@ -21,6 +22,8 @@ static int step_run(struct mongo_store *store, struct ds_run *run, size_t i)
     struct ds_step *step = &run->steps[i];
     assert((unsigned)step->kind < DS_KINDS);
     store->err = &run->err;
+    if (store->lost.code != 0)
+        return error_set(&run->err, ERR_UNAVAILABLE, "%s", store->lost.text);
     if (store->read_only && ds_kind_writes(step->kind))
         return error_set(&run->err, ERR_READ_ONLY, "%.200s: opened for reading only", store->shown);
     struct mongo_call call = {.store = store,
@@ -32,6 +35,8 @@ static int step_run(struct mongo_store *store, struct ds_run *run, size_t i)
     int rc = step_fns[step->kind](&call);
     if (ds_code_is_trouble(rc) && run->err.code == 0)
         error_set(&run->err, rc, "%s: %s", ds_kind_name(step->kind), error_text(rc));
+    if (rc == ERR_UNAVAILABLE || rc == ERR_UNKNOWN_OUTCOME)
+        store->lost = run->err;
     return rc;
 }
 
@@ -69,6 +74,7 @@ static void clock_refresh(struct mongo_store *store)
 static void mongo_run(struct datastore *ds, struct ds_run *const *runs, size_t n_runs)
 {
     struct mongo_store *store = (struct mongo_store *)ds;
+    store->lost = (struct error){0};
     clock_refresh(store);
     for (int urgent = 1; urgent >= 0; urgent--)
         for (size_t r = 0; r < n_runs; r++)

@@ -470,11 +470,12 @@ int mongo_claim(struct mongo_call *call)
 
 /* ---- changes of the pool -------------------------------------------------------------------- */
 
-/* A change worked out from `lane` as it was read at `pool_version`, under the guard that this and
- * the node's entry are still so. entry: what becomes of it, NULL: it goes. ERR_NOT_FOUND: the guard
- * is not met. */
+/* A change worked out from the lane as it was read at `pool_version`, under the guard that this and
+ * the node's entry are still so. entry: what becomes of it, NULL: it goes. let_go: the node was the
+ * holder (and is it still, since it would have to change its entry to end that). ERR_NOT_FOUND: the
+ * guard is not met. */
 static int pool_write(struct mongo_call *call, const struct lane *lane, int64_t pool_version,
-                      const struct lane_entry *was, const struct lane_entry *entry)
+                      const struct lane_entry *was, const struct lane_entry *entry, bool let_go)
 {
     char path[ENTRY_PATH_BYTES], g[ENTRY_PATH_BYTES], r[ENTRY_PATH_BYTES];
     entry_path(path, was->node, NULL);
@@ -487,8 +488,8 @@ static int pool_write(struct mongo_call *call, const struct lane *lane, int64_t 
     BSON_APPEND_DOCUMENT_BEGIN(&change, "$set", &part);
     pool_to_doc(lane->pool, lane->n_pool, &part);
     BSON_APPEND_INT64(&part, "pool_version", pool_version + 1);
-    if (lane->exclusive)
-        BSON_APPEND_INT64(&part, "holder", lane->holder);
+    if (let_go)
+        BSON_APPEND_INT64(&part, "holder", 0);
     if (entry != NULL)
         bson_append_int64(&part, r, -1, (int64_t)entry->r);
     bson_append_document_end(&change, &part);
@@ -497,9 +498,9 @@ static int pool_write(struct mongo_call *call, const struct lane *lane, int64_t 
         bson_append_utf8(&part, path, -1, "", -1);
         bson_append_document_end(&change, &part);
     }
-    /* A burial takes the last grant for what it read; a return cares for no grant, but the holder
-     * of an exclusive lane may have changed with one. */
-    if (entry == NULL || lane->exclusive)
+    /* A burial takes the last grant for what it read; a return cares for no grant, unless the lane
+     * is let go with it. */
+    if (entry == NULL || let_go)
         bson_append_int64(query, g, -1, (int64_t)was->g);
     int rc =
         mongo_update(call->store, MONGO_LANES, query, (struct mongo_change){.doc = &change}, &n);
@@ -520,11 +521,13 @@ static int pool_change(struct mongo_call *call, int32_t number, int64_t node)
             return rc;
         const struct lane_entry *old = entry_of(&lane, node);
         struct lane_entry was = old != NULL ? *old : (struct lane_entry){0};
+        int64_t holder = lane.holder;
         rc = step->kind == DS_RETURN ? step_give_back(&lane, &step->give_back, call->mem)
                                      : step_lane_bury(&lane, &step->lane_bury, call->mem);
         if (rc < 0)
             return rc;
-        rc = pool_write(call, &lane, pool_version, &was, entry_of(&lane, node));
+        rc = pool_write(call, &lane, pool_version, &was, entry_of(&lane, node),
+                        lane.holder != holder);
         if (rc != ERR_NOT_FOUND)
             return rc;
         usleep((useconds_t)(PAUSE_US * (1 + (mongo_now_ms(CLOCK_BOOTTIME) + node) % (i + 1))));

@@ -57,6 +57,7 @@ struct mongo_store {
     int64_t clock_read_ms;   /* CLOCK_BOOTTIME then; 0: not yet */
     size_t row_bytes;        /* of the rows loaded lately, in the mean */
     struct error *err;       /* where trouble is told: the run's */
+    struct error lost;       /* the server did not answer, in this call of `run`; code 0: it did */
     struct mongo_wake wake;
 };
 

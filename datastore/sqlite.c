@@ -468,6 +468,7 @@ static const struct datastore_class sqlite_class = {
     .one_commit = true,
     .run = sqlite_run,
     .wake_fd = sqlite_wake_fd,
+    .wakes_waiters = true,
     .wake_clear = sqlite_wake_clear,
     .close = sqlite_close,
 };
