@@ -2,8 +2,9 @@
  *
  * A run is its steps in order, each a command or a few; nothing is held between them. Runs that
  * are urgent (heartbeats) go first. Once the server did not answer, what else was handed over with
- * that run is not tried: each would wait for the time-out, and a heartbeat behind them all. A step that could not be told from one that was carried out
- * gives ERR_UNKNOWN_OUTCOME, and its caller reads back (datastore.h). Thread: the handle's. */
+ * that run is not tried: each would wait for the time-out, and a heartbeat behind them all. A step
+ * that could not be told from one that was carried out gives ERR_UNKNOWN_OUTCOME, and its caller
+ * reads back (datastore.h). Thread: the handle's. */
 #include <assert.h>
 #include <stdlib.h>
 
