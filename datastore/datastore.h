@@ -433,7 +433,8 @@ enum {
     DS_READ_ONLY = 2, /* every writing step gives ERR_READ_ONLY; also where the folder is */
 };
 
-/* Opens by URI: `sqlite:PATH[?namespace=NAME]` (a bare path is sqlite too).
+/* Opens by URI: `sqlite:PATH[?namespace=NAME]` (a bare path is sqlite too), `mongodb://...` or
+ * `mongodb+srv://...`.
  * Taken: nothing. Given: *ret_ds, to be closed. ERR_NOT_FOUND without DS_CREATE, ERR_CORRUPT (not a
  * Stint store), ERR_VERSION, ERR_UNAVAILABLE, ERR_INVALID (bad URI, network file system). */
 int datastore_open(const char *uri, unsigned flags, struct datastore **ret_ds, struct error *err)
@@ -443,6 +444,12 @@ static inline const char *datastore_doorbell(struct datastore *ds)
 {
     return ds->class->doorbell != NULL ? ds->class->doorbell(ds) : "";
 }
+
+/* The same, for who must know in time that a step did not succeed: no single exchange with a server
+ * takes longer than timeout_ms (0: as above). Embedded stores have no use for it. */
+int datastore_open_within(const char *uri, unsigned flags, uint32_t timeout_ms,
+                          struct datastore **ret_ds, struct error *err)
+    __attribute__((warn_unused_result));
 
 static inline void datastore_close(struct datastore *ds)
 {

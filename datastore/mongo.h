@@ -15,9 +15,10 @@ enum {
 };
 
 /* `mongodb://` or `mongodb+srv://`, the database as path (default: stint), and `namespace=NAME`
- * beside the driver's own options. A password in it is never printed. As datastore_open. */
-int mongo_open(const char *uri, unsigned flags, struct datastore **ret_ds, struct error *err)
-    __attribute__((warn_unused_result));
+ * beside the driver's own options. A password in it is never printed. As
+ * datastore_open_within; never more than MONGO_TIMEOUT_MS. */
+int mongo_open(const char *uri, unsigned flags, uint32_t timeout_ms, struct datastore **ret_ds,
+               struct error *err) __attribute__((warn_unused_result));
 
 struct mongo_counts {
     uint64_t commands; /* sent, getMore included; hello not */

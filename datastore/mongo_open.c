@@ -87,11 +87,11 @@ static void timeout_cap(mongoc_uri_t *uri, const char *option, int32_t ms)
         mongoc_uri_set_option_as_int32(uri, option, ms);
 }
 
-static void uri_settle(mongoc_uri_t *uri)
+static void uri_settle(mongoc_uri_t *uri, int32_t timeout_ms)
 {
-    timeout_cap(uri, MONGOC_URI_SOCKETTIMEOUTMS, MONGO_TIMEOUT_MS);
-    timeout_cap(uri, MONGOC_URI_CONNECTTIMEOUTMS, MONGO_TIMEOUT_MS / 2);
-    timeout_cap(uri, MONGOC_URI_SERVERSELECTIONTIMEOUTMS, MONGO_TIMEOUT_MS * 2 / 3);
+    timeout_cap(uri, MONGOC_URI_SOCKETTIMEOUTMS, timeout_ms);
+    timeout_cap(uri, MONGOC_URI_CONNECTTIMEOUTMS, timeout_ms / 2);
+    timeout_cap(uri, MONGOC_URI_SERVERSELECTIONTIMEOUTMS, timeout_ms * 2 / 3);
     timeout_cap(uri, MONGOC_URI_HEARTBEATFREQUENCYMS, MONGO_TIMEOUT_MS);
     mongoc_uri_set_option_as_bool(uri, MONGOC_URI_RETRYWRITES, false);
     mongoc_uri_set_option_as_utf8(uri, MONGOC_URI_APPNAME, "stint");
@@ -203,7 +203,8 @@ static int store_open(const mongoc_uri_t *uri, const char *namespace, const char
     return rc;
 }
 
-int mongo_open(const char *uri, unsigned flags, struct datastore **ret_ds, struct error *err)
+int mongo_open(const char *uri, unsigned flags, uint32_t timeout_ms, struct datastore **ret_ds,
+               struct error *err)
 {
     char shown[200], namespace[LIMIT_NAME_BYTES + 1] = "";
     bson_error_t error;
@@ -217,7 +218,8 @@ int mongo_open(const char *uri, unsigned flags, struct datastore **ret_ds, struc
     if (parsed == NULL)
         return error_set(err, ERR_INVALID, "%.200s: not a MongoDB URI: %.250s", shown,
                          error.message);
-    uri_settle(parsed);
+    bool shorter = timeout_ms > 0 && timeout_ms < MONGO_TIMEOUT_MS;
+    uri_settle(parsed, shorter ? (int32_t)timeout_ms : MONGO_TIMEOUT_MS);
     int rc = store_open(parsed, namespace, shown, flags, ret_ds, err);
     mongoc_uri_destroy(parsed);
     return rc;

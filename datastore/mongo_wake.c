@@ -72,7 +72,10 @@ static void stream_wake(struct mongo_stream *stream)
 static bool stream_follow(struct mongo_stream *stream)
 {
     bson_t *pipeline = stream_pipeline(stream);
-    bson_t *opts = BCON_NEW("maxAwaitTimeMS", BCON_INT64(STREAM_WAIT_MS));
+    int32_t timeout_ms = mongoc_uri_get_option_as_int32(
+        mongoc_client_get_uri(stream->client), MONGOC_URI_SOCKETTIMEOUTMS, MONGO_TIMEOUT_MS);
+    int32_t wait_ms = timeout_ms * 2 / 3 < STREAM_WAIT_MS ? timeout_ms * 2 / 3 : STREAM_WAIT_MS;
+    bson_t *opts = BCON_NEW("maxAwaitTimeMS", BCON_INT64(wait_ms));
     mongoc_database_t *database = mongoc_client_get_database(stream->client, stream->database);
     mongoc_change_stream_t *changes = mongoc_database_watch(database, pipeline, opts);
     const bson_t *event, *reply;

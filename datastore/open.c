@@ -68,11 +68,17 @@ static int open_sqlite(const char *uri, const char *rest, unsigned flags, struct
 
 int datastore_open(const char *uri, unsigned flags, struct datastore **ret_ds, struct error *err)
 {
+    return datastore_open_within(uri, flags, 0, ret_ds, err);
+}
+
+int datastore_open_within(const char *uri, unsigned flags, uint32_t timeout_ms,
+                          struct datastore **ret_ds, struct error *err)
+{
     if (strncmp(uri, "sqlite:", strlen("sqlite:")) == 0)
         return open_sqlite(uri, uri + strlen("sqlite:"), flags, ret_ds, err);
     if (strncmp(uri, "mongodb:", strlen("mongodb:")) == 0 ||
         strncmp(uri, "mongodb+srv:", strlen("mongodb+srv:")) == 0)
-        return mongo_open(uri, flags, ret_ds, err);
+        return mongo_open(uri, flags, timeout_ms, ret_ds, err);
     const char *scheme_end = strstr(uri, "://");
     if (scheme_end != NULL && memchr(uri, '/', (size_t)(scheme_end - uri)) == NULL)
         return error_set(err, ERR_INVALID,

@@ -41,9 +41,16 @@ static int32_t processors(void)
     return 1;
 }
 
+/* How the worker threads open the store. */
+struct opening {
+    const char *uri;
+    uint32_t timeout_ms;
+};
+
 static int open_store(void *ctx, struct datastore **ret_ds, struct error *err)
 {
-    return datastore_open(ctx, DS_CREATE, ret_ds, err);
+    const struct opening *opening = ctx;
+    return datastore_open_within(opening->uri, DS_CREATE, opening->timeout_ms, ret_ds, err);
 }
 
 static int64_t random_id(void)
@@ -209,7 +216,9 @@ int node_main(const struct node_config *config, struct error *err)
     rc = features_check(uri, err);
     if (rc < 0)
         goto out;
-    rc = async_start(open_store, uri, &async, err);
+    /* A step that fails leaves time for another before the lease is over. */
+    struct opening opening = {uri, (uint32_t)((uint64_t)id.node.lease_ms * 3 / 5)};
+    rc = async_start(open_store, &opening, &async, err);
     if (rc < 0)
         goto out;
     snprintf(id.node.doorbell, sizeof(id.node.doorbell), "%s", async_doorbell(async));
