@@ -4,47 +4,40 @@
  * whatever it says: majority reads and writes, from the primary, no retries behind our back (a
  * retried step would look like somebody else's), time-outs below the lease. What is shown of a URI
  * has no password. Thread: the caller's; the driver's own threads take no signals. */
-#define _GNU_SOURCE /* memrchr */
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 
 #include "datastore/mongo_store.h"
+#include "datastore/uri.h"
 
 static pthread_once_t driver_once = PTHREAD_ONCE_INIT;
 
-/* The driver would write to standard error. */
-static void driver_quiet(mongoc_log_level_t level, const char *domain, const char *text, void *ctx)
+/* What the driver had to say last in this thread; it would write to standard error. Of a URI it only
+ * warns where an option is not known, and goes on without: without TLS, if that was misspelt. */
+static _Thread_local char driver_said[200];
+
+static void driver_listen(mongoc_log_level_t level, const char *domain, const char *text, void *ctx)
 {
-    (void)level;
     (void)domain;
-    (void)text;
     (void)ctx;
+    if (level <= MONGOC_LOG_LEVEL_WARNING)
+        snprintf(driver_said, sizeof(driver_said), "%s", text);
 }
 
 static void driver_init(void)
 {
     mongoc_init();
-    mongoc_log_set_handler(driver_quiet, NULL);
+    mongoc_log_set_handler(driver_listen, NULL);
 }
 
 /* ---- the URI -------------------------------------------------------------------------------- */
 
-/* Without user and password, and without options: those may hold secrets, too. */
+/* Without what is secret, and without options. */
 static void uri_show(const char *uri, char *to, size_t size)
 {
-    const char *host = strstr(uri, "://");
-    size_t scheme = host != NULL ? (size_t)(host + 3 - uri) : 0;
-    host = uri + scheme;
-    size_t authority = strcspn(host, "/?");
-    const char *at = memrchr(host, '@', authority);
-    if (at != NULL) {
-        authority -= (size_t)(at + 1 - host);
-        host = at + 1;
-    }
-    size_t path = host[authority] == '/' ? strcspn(host + authority, "?") : 0;
-    snprintf(to, size, "%.*s%s%.*s", (int)scheme, uri, at != NULL ? "***@" : "",
-             (int)(authority + path), host);
+    uri_redact(to, size, uri);
+    to[strcspn(to, "?")] = '\0';
 }
 
 /* The URI without `namespace=NAME`, to be freed; the name goes to `namespace`. */
@@ -78,6 +71,20 @@ static char *namespace_take(const char *uri, char namespace[LIMIT_NAME_BYTES + 1
     while (query != NULL && len > 0 && (rest[len - 1] == '?' || rest[len - 1] == '&'))
         rest[--len] = '\0';
     return rest;
+}
+
+static mongoc_uri_t *uri_parse(const char *text, const char *shown, struct error *err)
+{
+    bson_error_t error = {0};
+    driver_said[0] = '\0';
+    mongoc_uri_t *uri = mongoc_uri_new_with_error(text, &error);
+    if (uri != NULL && driver_said[0] == '\0')
+        return uri;
+    error_set(err, ERR_INVALID, "%.200s: not a MongoDB URI: %.250s", shown,
+              uri == NULL ? error.message : driver_said);
+    if (uri != NULL)
+        mongoc_uri_destroy(uri);
+    return NULL;
 }
 
 static void timeout_cap(mongoc_uri_t *uri, const char *option, int32_t ms)
@@ -207,17 +214,15 @@ int mongo_open(const char *uri, unsigned flags, uint32_t timeout_ms, struct data
                struct error *err)
 {
     char shown[200], namespace[LIMIT_NAME_BYTES + 1] = "";
-    bson_error_t error;
     uri_show(uri, shown, sizeof(shown));
     char *text = namespace_take(uri, namespace, shown, err);
     if (text == NULL)
         return err->code;
     pthread_once(&driver_once, driver_init);
-    mongoc_uri_t *parsed = mongoc_uri_new_with_error(text, &error);
+    mongoc_uri_t *parsed = uri_parse(text, shown, err);
     free(text);
     if (parsed == NULL)
-        return error_set(err, ERR_INVALID, "%.200s: not a MongoDB URI: %.250s", shown,
-                         error.message);
+        return err->code;
     bool shorter = timeout_ms > 0 && timeout_ms < MONGO_TIMEOUT_MS;
     uri_settle(parsed, shorter ? (int32_t)timeout_ms : MONGO_TIMEOUT_MS);
     int rc = store_open(parsed, namespace, shown, flags, ret_ds, err);
