@@ -4,10 +4,12 @@
  * whatever it says: majority reads and writes, from the primary, no retries behind our back (a
  * retried step would look like somebody else's), time-outs below the lease. What is shown of a URI
  * has no password. Thread: the caller's; the driver's own threads take no signals. */
+#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <strings.h>
+#include <unistd.h>
 
 #include "datastore/mongo_store.h"
 #include "datastore/uri.h"
@@ -102,13 +104,26 @@ static int options_check(const char *uri, const char *shown, struct error *err)
     return 0;
 }
 
+/* The driver says "Failed initialize TLS state", once the time for a server is over. */
+static int files_check(const mongoc_uri_t *uri, const char *shown, struct error *err)
+{
+    static const char *const keys[] = {MONGOC_URI_TLSCAFILE, MONGOC_URI_TLSCERTIFICATEKEYFILE};
+    for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+        const char *file = mongoc_uri_get_option_as_utf8(uri, keys[i], NULL);
+        if (file != NULL && access(file, R_OK) < 0)
+            return error_set(err, ERR_INVALID, "%.200s: %s=%.200s: %s", shown, keys[i], file,
+                             strerror(errno));
+    }
+    return 0;
+}
+
 static mongoc_uri_t *uri_parse(const char *text, const char *shown, struct error *err)
 {
     bson_error_t error = {0};
     mongoc_uri_t *uri = mongoc_uri_new_with_error(text, &error);
     if (uri == NULL) {
         error_set(err, ERR_INVALID, "%.200s: not a MongoDB URI: %.250s", shown, error.message);
-    } else if (options_check(text, shown, err) < 0) {
+    } else if (options_check(text, shown, err) < 0 || files_check(uri, shown, err) < 0) {
         mongoc_uri_destroy(uri);
         uri = NULL;
     }
