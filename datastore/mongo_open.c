@@ -225,6 +225,7 @@ static int store_open(const mongoc_uri_t *uri, const char *namespace, const char
         return error_set(err, ERR_NO_MEMORY, "out of memory");
     store->base.class = &mongo_class;
     store->read_only = (flags & DS_READ_ONLY) != 0;
+    store->copy = (flags & DS_COPY) != 0;
     bson_init(&store->write_opts);
     snprintf(store->shown, sizeof(store->shown), "%s", shown);
     const mongoc_host_list_t *hosts = mongoc_uri_get_hosts(uri);
