@@ -165,6 +165,11 @@ void text_clean(char *text);
 int cli_open(struct cli *cli, unsigned flags, struct datastore **ret_ds)
     __attribute__((warn_unused_result));
 
+/* A URI that is no setting, or @PATH: given, to be freed. CLI_OK or a status, printed. */
+int cli_uri(const char *named, char **ret_uri) __attribute__((warn_unused_result));
+int cli_open_uri(const char *uri, unsigned flags, struct datastore **ret_ds)
+    __attribute__((warn_unused_result));
+
 /* The URI cli_open takes: borrowed, as long as `cli`. NULL after an error was printed. It may hold
  * a password: it is shown through uri_redact only (cli_error, cli_note and cli_quote do). */
 const char *cli_store_uri(struct cli *cli);
@@ -223,6 +228,7 @@ extern const struct cli_command queue_list_command, queue_create_command, queue_
     queue_resume_command;
 extern const struct cli_command node_start_command, node_list_command, node_stop_command,
     node_pause_command, node_resume_command;
-extern const struct cli_command store_init_command, store_info_command, store_check_command;
+extern const struct cli_command store_init_command, store_info_command, store_check_command,
+    store_copy_command;
 
 #endif

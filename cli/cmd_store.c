@@ -1,4 +1,4 @@
-/* `stint store init|info|check`. Single-threaded. */
+/* `stint store init|info|check|copy`. Single-threaded. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,6 +8,7 @@
 #include "cli/cli.h"
 #include "cli/output.h"
 #include "cli/store_check.h"
+#include "cli/store_copy.h"
 #include "cli/view.h"
 
 static int init_run(struct cli *cli)
@@ -152,6 +153,92 @@ static int check_run(struct cli *cli)
     return status;
 }
 
+/* ---- copy ------------------------------------------------------------------------------------ */
+
+static void digest_json(struct json *json, const char *name, const struct store_digest *digest)
+{
+    char text[DIGEST_TEXT_BYTES];
+    json_object_open(json, name);
+    json_number(json, "queues", digest->queues);
+    json_number(json, "lanes", digest->lanes);
+    json_number(json, "nodes", digest->nodes);
+    json_number(json, "jobs", digest->jobs);
+    json_number(json, "slots", digest->slots);
+    json_number(json, "voids", digest->voids);
+    json_number(json, "chunks", digest->chunks);
+    json_number(json, "stints", digest->stints);
+    json_number(json, "history", digest->history);
+    json_text(json, "digest", store_digest_text(text, digest));
+    json_object_close(json);
+}
+
+static void digest_print(const char *what, const char *uri, const struct store_digest *digest)
+{
+    char text[DIGEST_TEXT_BYTES], shown[LIMIT_PATH_BYTES];
+    printf("%s  %s\n", what, uri_redact(shown, sizeof(shown), uri));
+    printf("      %" PRId64 " jobs, %" PRId64 " queues, %" PRId64 " lanes, %" PRId64
+           " nodes, %" PRId64 " ranges, %" PRId64 " versions; digest %s\n",
+           digest->jobs, digest->queues, digest->lanes, digest->nodes, digest->stints,
+           digest->history, store_digest_text(text, digest));
+}
+
+static void copy_print(const struct cli *cli, const struct store_copy *copy, bool same)
+{
+    char shown[LIMIT_PATH_BYTES];
+    if (!cli->json) {
+        digest_print("from", copy->from_uri, &copy->source);
+        digest_print("to  ", copy->to_uri, &copy->copy);
+        return;
+    }
+    struct json json;
+    json_open(&json, stdout);
+    json_text(&json, "from", uri_redact(shown, sizeof(shown), copy->from_uri));
+    json_text(&json, "to", uri_redact(shown, sizeof(shown), copy->to_uri));
+    json_bool(&json, "resumed", copy->resumed);
+    json_bool(&json, "complete", same);
+    digest_json(&json, "source", &copy->source);
+    digest_json(&json, "copy", &copy->copy);
+    json_close(&json);
+}
+
+static int copy_stores(struct cli *cli, struct store_copy *copy)
+{
+    struct progress progress = {0};
+    struct error err = {0};
+    copy->progress = &progress;
+    int rc = store_copy(copy, &err);
+    if (rc == 0 || rc == ERR_CONFLICT)
+        copy_print(cli, copy, rc == 0);
+    if (rc == ERR_CONFLICT)
+        return cli_error(CLI_FAILED,
+                         "the two differ: something has changed in the source meanwhile, which the "
+                         "same command again adds where it is new; if they still differ, delete "
+                         "the copy and begin anew");
+    return rc < 0 ? cli_fail(&err) : CLI_OK;
+}
+
+static int copy_run(struct cli *cli)
+{
+    char *from = NULL, *to = NULL;
+    struct store_copy copy = {0};
+    int status = cli_uri(cli->operands[0], &from);
+    if (status == CLI_OK)
+        status = cli_uri(cli->operands[1], &to);
+    if (status == CLI_OK)
+        status = cli_open_uri(from, DS_READ_ONLY, &copy.from);
+    if (status == CLI_OK)
+        status = cli_open_uri(to, DS_CREATE | DS_COPY, &copy.to);
+    copy.from_uri = from;
+    copy.to_uri = to;
+    if (status == CLI_OK)
+        status = copy_stores(cli, &copy);
+    datastore_close(copy.to);
+    datastore_close(copy.from);
+    free(from);
+    free(to);
+    return status;
+}
+
 const struct cli_command store_init_command = {
     .words = "store init",
     .operands = "",
@@ -176,4 +263,19 @@ const struct cli_command store_check_command = {
     .notes = "Exit status 1 when something was found. Nodes may go on working meanwhile.",
     .example = "  stint store check",
     .run = check_run,
+};
+
+const struct cli_command store_copy_command = {
+    .words = "store copy",
+    .operands = "SRC DST",
+    .summary = "Move to another store: copy everything, and compare",
+    .notes = "SRC and DST are URIs, or @PATH for a file that holds one. No node may be alive in "
+             "either; DST must be empty, or not there. Until the copy is complete, no other "
+             "command takes DST. Interrupted, the same command again goes on. At last both are "
+             "read and compared: exit status 1 when they differ, since SRC has changed meanwhile.",
+    .example = "  stint store copy sqlite:/srv/stint.db @/etc/stint/mongodb.uri",
+    .operands_min = 2,
+    .operands_max = 2,
+    .json = true,
+    .run = copy_run,
 };

@@ -160,11 +160,28 @@ const char *cli_store_uri(struct cli *cli)
     return cli->store_uri;
 }
 
+int cli_uri(const char *named, char **ret_uri)
+{
+    bool exposed = false;
+    struct error err = {0};
+    if (store_uri_resolve(named, ret_uri, &exposed, &err) < 0)
+        return cli_error(CLI_UNREACHABLE, "%s", err.text);
+    if (uri_has_password(named))
+        cli_note("warning: the password in a URI that is an argument can be seen by other users of "
+                 "this machine; put the URI into a file and give @PATH");
+    if (exposed)
+        cli_note("warning: other users can read the password in %s; chmod 600 it", named + 1);
+    return CLI_OK;
+}
+
 int cli_open(struct cli *cli, unsigned flags, struct datastore **ret_ds)
 {
     const char *uri = cli_store_uri(cli);
-    if (uri == NULL)
-        return CLI_UNREACHABLE;
+    return uri != NULL ? cli_open_uri(uri, flags, ret_ds) : CLI_UNREACHABLE;
+}
+
+int cli_open_uri(const char *uri, unsigned flags, struct datastore **ret_ds)
+{
     struct error err = {0};
     char quoted[QUOTE_BYTES];
     int rc = datastore_open(uri, flags, ret_ds, &err);
@@ -173,8 +190,10 @@ int cli_open(struct cli *cli, unsigned flags, struct datastore **ret_ds)
                          "no store at %s; run `stint store init` or submit something",
                          cli_quote(quoted, uri));
     if (rc < 0)
-        return cli_error(rc == ERR_INVALID ? CLI_USAGE : CLI_UNREACHABLE, "%s",
-                         err.code != 0 ? err.text : error_text(rc));
+        return cli_error(rc == ERR_INVALID   ? CLI_USAGE
+                         : rc == ERR_REFUSED ? CLI_REFUSED
+                                             : CLI_UNREACHABLE,
+                         "%s", err.code != 0 ? err.text : error_text(rc));
     return CLI_OK;
 }
 

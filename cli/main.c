@@ -16,7 +16,8 @@ static const struct cli_command *const commands[] = {
     &job_log_command,     &job_cancel_command,   &queue_list_command,  &queue_create_command,
     &queue_pause_command, &queue_resume_command, &node_start_command,  &node_list_command,
     &node_stop_command,   &node_pause_command,   &node_resume_command, &status_command,
-    &store_init_command,  &store_info_command,   &store_check_command, &jobs_command,
+    &store_init_command,  &store_info_command,   &store_check_command, &store_copy_command,
+    &jobs_command,
 };
 
 enum { COMMANDS = sizeof(commands) / sizeof(commands[0]) };

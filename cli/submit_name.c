@@ -17,43 +17,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "cli/hash.h"
 #include "cli/submit.h"
 
 enum { GENERATIONS_MAX = 1 << 20 };
-
-/* FNV-1a, 128 bits (Fowler, Noll, Vo; draft-eastlake-fnv). */
-#define HASH_BASIS ((unsigned __int128)0x6c62272e07bb0142ULL << 64 | 0x62b821756295c58dULL)
-
-struct hash {
-    unsigned __int128 value;
-};
-
-static void hash_add(struct hash *hash, const void *data, size_t len)
-{
-    const unsigned __int128 prime = ((unsigned __int128)1 << 88) + 0x13b;
-    const uint8_t *bytes = data;
-    for (size_t i = 0; i < len; i++)
-        hash->value = (hash->value ^ bytes[i]) * prime;
-}
-
-static void hash_number(struct hash *hash, int64_t number)
-{
-    hash_add(hash, &number, sizeof(number));
-}
-
-/* With its length, so that no two lists of texts look alike. */
-static void hash_bytes(struct hash *hash, struct bytes bytes)
-{
-    hash_number(hash, (int64_t)bytes.len);
-    hash_add(hash, bytes.data, bytes.len);
-}
-
-static void hash_text(struct hash *hash, const char *text)
-{
-    hash_number(hash, text != NULL);
-    if (text != NULL)
-        hash_bytes(hash, (struct bytes){(const uint8_t *)text, strlen(text)});
-}
 
 static void auto_name(const struct submit_request *request, const struct submit_input *input,
                       const struct stat *file, char name[LIMIT_NAME_BYTES + 1])

@@ -64,6 +64,16 @@ int ds_run_code(const struct ds_run *run)
     return 0;
 }
 
+int ds_copying_refuse(const struct meta *meta, const char *shown, struct error *err)
+{
+    if (meta->copying[0] == '\0')
+        return 0;
+    return error_set(err, ERR_REFUSED,
+                     "%.150s: an unfinished copy of %.200s; run `stint store copy` again to "
+                     "complete it",
+                     shown, meta->copying);
+}
+
 int datastore_run(struct datastore *ds, struct ds_run *run)
 {
     assert(run->n_steps >= 1 && run->n_steps <= LIMIT_RUN_STEPS);

@@ -57,7 +57,11 @@
     X(DS_STINTS_ADD, stints_add, true)                                                             \
     X(DS_STINTS_READ, stints_read, false)                                                          \
     X(DS_HISTORY_ADD, history_add, true)                                                           \
-    X(DS_HISTORY_READ, history_read, false)
+    X(DS_HISTORY_READ, history_read, false)                                                        \
+    X(DS_COPY_MARK, copy_mark, true)                                                               \
+    X(DS_LANE_PUT, lane_put, true)                                                                 \
+    X(DS_CHUNKS_ADD, chunks_add, true)                                                             \
+    X(DS_SUBMITS_READ, submits_read, false)
 
 enum ds_kind {
 #define X(kind, member, writes) kind,
@@ -75,11 +79,11 @@ struct ds_meta_read {
 
 /* Makes a queue or changes one. create_only: ERR_DUPLICATE when it is there.
  * alter_only: ERR_NOT_FOUND when it is not. partitions of a queue never change: ERR_CONFLICT.
- * changed_ms is set by the store. Trying again is harmless, but create_only may then give
- * ERR_DUPLICATE. */
+ * changed_ms is set by the store; as_is (copies only, see DS_COPY_MARK): as given. Trying again is
+ * harmless, but create_only may then give ERR_DUPLICATE. */
 struct ds_queue_set {
     struct queue queue;
-    bool create_only, alter_only;
+    bool create_only, alter_only, as_is;
 };
 
 struct ds_queues_read {
@@ -199,9 +203,11 @@ struct ds_lane_bury {
     size_t n_estate; /* any; ERR_LIMIT when the pool would hold too many ranges */
 };
 
-/* Adds a record. ERR_DUPLICATE: a node of that name is not dead (or that id exists). */
+/* Adds a record. ERR_DUPLICATE: a node of that name is not dead (or that id exists).
+ * created_ms and beat_ms are set by the store; as_is (copies only, see DS_COPY_MARK): as given. */
 struct ds_node_add {
     const struct node *node;
+    bool as_is;
 };
 
 /* The node writes its own part (heartbeat, accept, mark returning, drop: all the same write).
@@ -344,10 +350,15 @@ struct ds_scan {
     bool ret_stopped;
 };
 
-/* Appends; a row with the same range and node is there once. */
+enum stints_part { STINTS_BOTH, STINTS_ROWS, STINTS_TOTALS };
+
+/* Appends; a row with the same range and node is there once, and in the totals once.
+ * STINTS_ROWS, STINTS_TOTALS: for copies only (DS_COPY_MARK). The rows, and the totals left alone;
+ * the totals, one row a lane as DS_STINTS_READ gives them, in the place of what is there. */
 struct ds_stints_add {
     const struct stint_row *rows;
     size_t n;
+    enum stints_part part;
 };
 
 struct ds_stints_read {
@@ -368,10 +379,51 @@ struct ds_history_add {
 };
 
 struct ds_history_read {
-    int64_t node;      /* 0: all */
-    int64_t after_seq; /* versions past this */
+    int64_t node;       /* 0: all */
+    int64_t after_node; /* node 0: of nodes past this id */
+    int64_t after_seq;  /* versions past this */
     size_t rows_max;
     struct history_row *ret_rows; /* by node, seq */
+    size_t ret_n;
+};
+
+/* ---- copies: a store that is being filled from another ---------------------------------------
+ *
+ * Between its two DS_COPY_MARKs a store is an unfinished copy: datastore_open refuses it without
+ * DS_COPY, so that nobody works on the part that is there. Steps that put records as they are in
+ * the source (marked "copies only") give ERR_CONFLICT elsewhere. Each can be tried again. */
+
+/* Marks the store as an unfinished copy of `from`, a text that names the source. Guard: created_ms
+ * is the store's; it is not marked, or by that text (rc 0). Else ERR_CONFLICT: somebody else copies
+ * into it, or has done so: `done` changes created_ms, so a mark that comes late does no harm.
+ * done: takes the mark away, and created_ms is the store's from then on. Marked by another text:
+ * ERR_CONFLICT; not marked: ERR_NOT_FOUND (one's own earlier try may have done it). */
+struct ds_copy_mark {
+    const char *from; /* 1..LIMIT_COPYING_BYTES */
+    bool done;
+    int64_t created_ms;
+};
+
+/* Copies only. Writes a whole lane as given, making it where there is none of that number; numbers
+ * given out later are higher. Its queue must be there. ERR_DUPLICATE: another lane has that name.
+ * ERR_CONFLICT also where somebody has just changed it.
+ * Lanes are put by ascending number: a store may refuse (ERR_INVALID) to leave numbers out. */
+struct ds_lane_put {
+    const struct lane *lane;
+};
+
+/* Copies only. Notes chunks whose rows are there; one that is there is left as it is.
+ * ERR_NOT_FOUND: no row of chunk.id (those before it were noted). */
+struct ds_chunks_add {
+    const struct submit_chunk *chunks;
+    size_t n;
+};
+
+/* The names of submits that have chunks, ascending by bytes. */
+struct ds_submits_read {
+    const char *after; /* names past this; NULL: from the start */
+    size_t rows_max;
+    const char **ret_submits;
     size_t ret_n;
 };
 
@@ -431,6 +483,7 @@ struct datastore {
 enum {
     DS_CREATE = 1,    /* make the store where there is none (and its folder) */
     DS_READ_ONLY = 2, /* every writing step gives ERR_READ_ONLY; also where the folder is */
+    DS_COPY = 4,      /* open an unfinished copy, too; else ERR_REFUSED */
 };
 
 /* Opens by URI: `sqlite:PATH[?namespace=NAME]` (a bare path is sqlite too), `mongodb://...` or
@@ -465,6 +518,9 @@ int datastore_run(struct datastore *ds, struct ds_run *run);
  * when there is trouble. */
 int datastore_step(struct datastore *ds, struct ds_step *step, struct arena *mem,
                    struct error *err);
+
+/* ERR_REFUSED, told, where the store is an unfinished copy. For backends that open one. */
+int ds_copying_refuse(const struct meta *meta, const char *shown, struct error *err);
 
 const char *ds_kind_name(enum ds_kind kind);
 bool ds_kind_writes(enum ds_kind kind);

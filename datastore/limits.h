@@ -16,7 +16,8 @@ enum {
     LIMIT_ERROR_BYTES = 1 << 10,        /* error text kept with a job */
     LIMIT_NAME_BYTES = 64,              /* names: 1..64 of [A-Za-z0-9._-] */
     LIMIT_PATH_BYTES = 4096,
-    LIMIT_BATCH_JOBS = 10000, /* rows of one insert */
+    LIMIT_COPYING_BYTES = 255, /* what an unfinished copy says of its source */
+    LIMIT_BATCH_JOBS = 10000,  /* rows of one insert */
     LIMIT_BATCH_BYTES = 4 << 20,
     LIMIT_TURN_MS = 50,         /* one write transaction */
     LIMIT_READ_MS = 100,        /* one read transaction */
@@ -42,8 +43,10 @@ enum {
 };
 
 static_assert(LIMIT_TRACE_OUTPUT_BYTES <= LIMIT_OUTPUT_BYTES, "a trace keeps a part of the output");
-static_assert(LIMIT_PAYLOAD_BYTES + LIMIT_ARGV_BYTES + LIMIT_ENV_BYTES < LIMIT_BATCH_BYTES,
-              "the largest job fits a batch");
+static_assert(LIMIT_PAYLOAD_BYTES + LIMIT_ARGV_BYTES + LIMIT_ENV_BYTES + LIMIT_RESULT_BYTES +
+                      LIMIT_OUTPUT_BYTES + LIMIT_TRACE_ATTEMPTS * LIMIT_TRACE_OUTPUT_BYTES <
+                  LIMIT_BATCH_BYTES,
+              "the largest job fits a batch, with what came of it");
 static_assert(LIMIT_PAGE_JOBS <= LIMIT_GRANT_JOBS, "a grant is loaded page by page");
 static_assert(LIMIT_GRANT_JOBS <= LIMIT_OUTCOMES_WAITING, "a node can finish a whole grant");
 static_assert(LIMIT_SLOTS < LIMIT_HELD_RANGES, "long jobs are claimed one by one, a range each");

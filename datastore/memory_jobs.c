@@ -197,6 +197,37 @@ int memory_insert(struct memory_call *call)
     return 0;
 }
 
+int memory_chunks_add(struct memory_call *call)
+{
+    const struct ds_chunks_add *add = &call->step->chunks_add;
+    if (call->store->meta.copying[0] == '\0')
+        return ERR_CONFLICT;
+    for (size_t i = 0; i < add->n; i++) {
+        if (row_find(call->store, add->chunks[i].id) == NULL)
+            return ERR_NOT_FOUND;
+        chunk_add(call->store, &add->chunks[i], add->chunks[i].id);
+    }
+    return 0;
+}
+
+int memory_submits_read(struct memory_call *call)
+{
+    struct ds_submits_read *read = &call->step->submits_read;
+    const struct memory_store *store = call->store;
+    if (read->rows_max < 1)
+        return ERR_INVALID;
+    size_t n = 0, most = store->n_chunks < read->rows_max ? store->n_chunks : read->rows_max;
+    const char **submits = arena_alloc(call->mem, most * sizeof(*submits)), *last = read->after;
+    for (size_t i = 0; i < store->n_chunks && n < most; i++) {
+        const char *submit = store->chunks[i].submit;
+        if (last == NULL || strcmp(submit, last) > 0)
+            last = submits[n++] = arena_string(call->mem, submit);
+    }
+    read->ret_submits = submits;
+    read->ret_n = n;
+    return 0;
+}
+
 /* Whether a row stands for its job of the submit. Where there is none, none will be. */
 static bool chunk_row_there(struct memory_call *call, int64_t id)
 {
@@ -226,7 +257,7 @@ static size_t chunk_runs(struct memory_call *call, const struct submit_chunk *ch
         before = there;
     }
     for (size_t i = 0; i < n; i++) {
-        runs[i].cut = runs[i].count < chunk->count;
+        runs[i].cut = chunk->cut || runs[i].count < chunk->count;
         runs[i].last = chunk->last && runs[i].id + runs[i].count == chunk->id + chunk->count;
     }
     return n;

@@ -29,6 +29,10 @@ int memory_stints_add(struct memory_call *call)
     for (size_t i = 0; i < add->n; i++)
         if (add->rows[i].range.a < 1 || add->rows[i].range.a >= add->rows[i].range.b)
             return ERR_INVALID;
+    if (add->part != STINTS_BOTH && call->store->meta.copying[0] == '\0')
+        return ERR_CONFLICT;
+    if (add->part == STINTS_TOTALS)
+        return 0; /* the rows are summed up when somebody asks */
     for (size_t i = 0; i < add->n; i++)
         stint_add(&call->store->stints, &add->rows[i]);
     return 0;
@@ -148,7 +152,7 @@ int memory_history_read(struct memory_call *call)
     read->ret_rows = arena_alloc(call->mem, most * sizeof(*read->ret_rows));
     for (size_t i = 0; i < history->n; i++) {
         const struct history_list *list = (const struct history_list *)history->items[i];
-        if (read->node != 0 && list->keyed.key != read->node)
+        if (read->node != 0 ? list->keyed.key != read->node : list->keyed.key <= read->after_node)
             continue;
         size_t from = keyed_at(&list->versions, read->after_seq + 1);
         for (size_t at = from; at < list->versions.n && n < most; at++) {

@@ -16,6 +16,32 @@ int memory_meta_read(struct memory_call *call)
     return 0;
 }
 
+int memory_copy_mark(struct memory_call *call)
+{
+    const struct ds_copy_mark *mark = &call->step->copy_mark;
+    struct meta *meta = &call->store->meta;
+    size_t len = mark->from != NULL ? strlen(mark->from) : 0;
+    if (len < 1 || len > LIMIT_COPYING_BYTES)
+        return ERR_INVALID;
+    if (meta->copying[0] == '\0' && mark->done)
+        return ERR_NOT_FOUND;
+    if (meta->copying[0] != '\0' && strcmp(meta->copying, mark->from) != 0)
+        return ERR_CONFLICT;
+    if (!mark->done && meta->created_ms != mark->created_ms)
+        return ERR_CONFLICT;
+    memset(meta->copying, 0, sizeof(meta->copying));
+    if (mark->done)
+        meta->created_ms = mark->created_ms;
+    else
+        memcpy(meta->copying, mark->from, len);
+    return 0;
+}
+
+static bool copying(const struct memory_call *call)
+{
+    return call->store->meta.copying[0] != '\0';
+}
+
 /* ---- queues --------------------------------------------------------------------------------- */
 
 static struct queue *queue_find(const struct memory_store *store, const char *name)
@@ -43,7 +69,10 @@ int memory_queue_set(struct memory_call *call)
     struct queue queue = set->queue;
     if (!name_valid(queue.name) || queue.partitions < 0 || queue.partitions > LIMIT_LANES)
         return ERR_INVALID;
-    queue.changed_ms = call->utc_ms;
+    if (set->as_is && !copying(call))
+        return ERR_CONFLICT;
+    if (!set->as_is)
+        queue.changed_ms = call->utc_ms;
     struct queue *old = queue_find(call->store, queue.name);
     if (old == NULL) {
         if (set->alter_only)
@@ -126,6 +155,24 @@ int memory_lane_open(struct memory_call *call)
         queue_add(store, &fresh);
     }
     open->ret_lane = lane_add(store, name, name->partition > 0);
+    return 0;
+}
+
+/* Numbers are places here: none is left out. */
+int memory_lane_put(struct memory_call *call)
+{
+    const struct lane *lane = call->step->lane_put.lane;
+    struct memory_store *store = call->store;
+    if (!copying(call))
+        return ERR_CONFLICT;
+    if (lane->number < 0 || lane->number >= LIMIT_LANES || (size_t)lane->number > store->n_lanes)
+        return ERR_INVALID;
+    for (size_t i = 0; i < store->n_lanes; i++)
+        if (i != (size_t)lane->number && lane_name_equal(&store->lanes[i]->lane.name, &lane->name))
+            return ERR_DUPLICATE;
+    if ((size_t)lane->number == store->n_lanes)
+        lane_add(store, &lane->name, lane->exclusive);
+    lane_put(store->lanes[lane->number], lane);
     return 0;
 }
 
@@ -231,6 +278,8 @@ int memory_node_add(struct memory_call *call)
     struct keyed_array *nodes = &call->store->nodes;
     if (node->id <= 0 || !name_valid(node->name))
         return ERR_INVALID;
+    if (call->step->node_add.as_is && !copying(call))
+        return ERR_CONFLICT;
     if (keyed_find(nodes, node->id) != NULL || name_taken(call->store, node->name))
         return ERR_DUPLICATE;
     if (nodes->n == LIMIT_NODES)
@@ -239,7 +288,8 @@ int memory_node_add(struct memory_call *call)
     assert(record != NULL);
     record->keyed.key = node->id;
     node_put(record, node);
-    record->node.created_ms = record->node.beat_ms = call->utc_ms;
+    if (!call->step->node_add.as_is)
+        record->node.created_ms = record->node.beat_ms = call->utc_ms;
     keyed_insert(nodes, keyed_at(nodes, node->id), &record->keyed);
     return 0;
 }

@@ -103,7 +103,8 @@ memory_step_fn memory_meta_read, memory_queue_set, memory_queues_read, memory_la
     memory_give_back, memory_entry_drop, memory_lane_bury, memory_node_add, memory_node_write,
     memory_node_ask, memory_node_kill, memory_node_clear, memory_node_delete, memory_nodes_read,
     memory_load, memory_finish, memory_cancel, memory_jobs_read, memory_scan, memory_stints_add,
-    memory_stints_read, memory_history_add, memory_history_read;
+    memory_stints_read, memory_history_add, memory_history_read, memory_copy_mark, memory_lane_put,
+    memory_chunks_add, memory_submits_read;
 
 /* Each frees what its file keeps in the store. */
 void memory_records_clear(struct memory_store *store);

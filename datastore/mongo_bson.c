@@ -59,6 +59,7 @@ int meta_from_doc(const bson_t *doc, struct meta *ret_meta)
                         .writer_version_min = number32(&reader, "writer_min"),
                         .features = number(&reader, "features"),
                         .created_ms = number(&reader, "created")};
+    get_name(&reader, "copying", meta.copying, sizeof(meta.copying));
     if (reader.damaged || meta.schema_version < 1)
         return ERR_CORRUPT;
     *ret_meta = meta;

@@ -53,6 +53,7 @@ struct job_texts {
 };
 int job_from_doc(const bson_t *doc, struct arena *mem, struct job_texts *texts, struct job *ret_job)
     __attribute__((warn_unused_result));
+void chunk_to_doc(const struct submit_chunk *chunk, bson_t *doc); /* the field `chunk` */
 /* The chunk of a first row; ERR_NOT_FOUND where it carries none. */
 int chunk_from_doc(const bson_t *doc, struct arena *mem, struct submit_chunk *ret_chunk)
     __attribute__((warn_unused_result));

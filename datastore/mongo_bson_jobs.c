@@ -30,7 +30,7 @@ void ending_to_doc(const struct job_ending *ending, const char *key, struct aren
     put_sub(doc, key, ending_encode(ending, mem));
 }
 
-static void chunk_put(const struct submit_chunk *chunk, bson_t *doc)
+void chunk_to_doc(const struct submit_chunk *chunk, bson_t *doc)
 {
     bson_t sub;
     bson_append_document_begin(doc, "chunk", -1, &sub);
@@ -39,6 +39,8 @@ static void chunk_put(const struct submit_chunk *chunk, bson_t *doc)
     put_int(&sub, "count", chunk->count);
     if (chunk->last)
         put_bool(&sub, "last", true);
+    if (chunk->cut)
+        put_bool(&sub, "cut", true);
     bson_append_document_end(doc, &sub);
 }
 
@@ -66,7 +68,7 @@ void job_to_doc(const struct job *job, int64_t id, int64_t created_ms,
     if (job->ending != NULL)
         ending_to_doc(job->ending, "ending", mem, doc);
     if (chunk != NULL)
-        chunk_put(chunk, doc);
+        chunk_to_doc(chunk, doc);
 }
 
 static bool text_at(const bson_iter_t *at, const char **last, struct arena *mem)
@@ -189,7 +191,8 @@ int chunk_from_doc(const bson_t *doc, struct arena *mem, struct submit_chunk *re
                                  .index = number(&sub, "index"),
                                  .id = number(&reader, "_id"),
                                  .count = number(&sub, "count"),
-                                 .last = number(&sub, "last") != 0};
+                                 .last = number(&sub, "last") != 0,
+                                 .cut = number(&sub, "cut") != 0};
     if (reader.damaged || sub.damaged || chunk.submit == NULL || chunk.count < 1)
         return ERR_CORRUPT;
     *ret_chunk = chunk;

@@ -392,7 +392,7 @@ static int cut_found(struct finding *finding, const struct submit_chunk *chunk)
                                                      .id = chunk->id + from,
                                                      .count = i - from,
                                                      .last = chunk->last && i == chunk->count,
-                                                     .cut = i - from < chunk->count});
+                                                     .cut = chunk->cut || i - from < chunk->count});
     }
     return rc;
 }

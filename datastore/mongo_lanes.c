@@ -141,9 +141,13 @@ int mongo_queue_set(struct mongo_call *call)
     struct queue queue = set->queue, there;
     if (!name_valid(queue.name) || queue.partitions < 0 || queue.partitions > LIMIT_LANES)
         return ERR_INVALID;
-    queue.changed_ms = call->utc_ms;
+    int rc = set->as_is ? mongo_copying(call) : 0;
+    if (rc < 0)
+        return rc;
+    if (!set->as_is)
+        queue.changed_ms = call->utc_ms;
     if (!set->create_only) {
-        int rc = queue_change(call, &queue);
+        rc = queue_change(call, &queue);
         if (rc != ERR_NOT_FOUND)
             return rc;
         rc = queue_get(call, queue.name, &there);
@@ -152,7 +156,7 @@ int mongo_queue_set(struct mongo_call *call)
         if (set->alter_only)
             return rc;
     }
-    int rc = queue_add(call, &queue);
+    rc = queue_add(call, &queue);
     if (rc != ERR_DUPLICATE || set->create_only)
         return rc;
     rc = queue_change(call, &queue); /* somebody made it just now */

@@ -97,6 +97,28 @@ static int totals_add(struct mongo_call *call)
     return rc;
 }
 
+/* What is there of each lane goes; one document stands for it, as if a node 0 had done it all. */
+static int totals_put(struct mongo_call *call)
+{
+    const struct ds_stints_add *add = &call->step->stints_add;
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < add->n; i++) {
+        int32_t lane = id_lane(add->rows[i].range.a);
+        char id[32];
+        bson_t doc = BSON_INITIALIZER, *query = BCON_NEW("lane", BCON_INT64(lane));
+        snprintf(id, sizeof(id), "%d.0", lane);
+        BSON_APPEND_UTF8(&doc, "_id", id);
+        BSON_APPEND_INT64(&doc, "lane", lane);
+        stint_to_doc(&add->rows[i], &doc);
+        rc = mongo_delete(call->store, MONGO_TOTALS, query, NULL);
+        if (rc == 0)
+            rc = mongo_insert_one(call->store, MONGO_TOTALS, &doc);
+        bson_destroy(query);
+        bson_destroy(&doc);
+    }
+    return rc == ERR_DUPLICATE ? ERR_CONFLICT : rc; /* somebody else copies at the same time */
+}
+
 int mongo_stints_add(struct mongo_call *call)
 {
     const struct ds_stints_add *add = &call->step->stints_add;
@@ -105,8 +127,12 @@ int mongo_stints_add(struct mongo_call *call)
             return ERR_INVALID;
     if (add->n == 0)
         return 0;
-    int rc = rows_insert(call);
-    return rc == 0 ? totals_add(call) : rc;
+    int rc = add->part != STINTS_BOTH ? mongo_copying(call) : 0;
+    if (rc == 0 && add->part == STINTS_TOTALS)
+        return totals_put(call);
+    if (rc == 0)
+        rc = rows_insert(call);
+    return rc == 0 && add->part == STINTS_BOTH ? totals_add(call) : rc;
 }
 
 static bson_t *stints_query(const struct ds_stints_read *read)
@@ -231,6 +257,8 @@ int mongo_history_read(struct mongo_call *call)
     bson_t *query = BCON_NEW("seq", "{", "$gt", BCON_INT64(read->after_seq), "}");
     if (read->node != 0)
         BSON_APPEND_INT64(query, "node", read->node);
+    else if (read->after_node != 0)
+        BCON_APPEND(query, "node", "{", "$gt", BCON_INT64(read->after_node), "}");
     bson_t *opts = BCON_NEW("sort", "{", "node", BCON_INT32(1), "seq", BCON_INT32(1), "}", "limit",
                             BCON_INT64((int64_t)read->rows_max));
     mongoc_cursor_t *cursor = mongo_find(call->store, MONGO_HISTORY, query, opts);

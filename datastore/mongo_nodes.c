@@ -59,11 +59,15 @@ int mongo_node_add(struct mongo_call *call)
     int64_t n_nodes = 0;
     if (node.id <= 0 || !name_valid(node.name))
         return ERR_INVALID;
-    int rc = nodes_count(call, &n_nodes);
+    bool as_is = call->step->node_add.as_is;
+    int rc = as_is ? mongo_copying(call) : 0;
+    if (rc == 0)
+        rc = nodes_count(call, &n_nodes);
     if (rc == 0 && n_nodes >= LIMIT_NODES)
         rc = error_set(call->err, ERR_LIMIT, "no more than %d node records", LIMIT_NODES);
     if (rc == 0) {
-        node.created_ms = node.beat_ms = call->utc_ms;
+        if (!as_is)
+            node.created_ms = node.beat_ms = call->utc_ms;
         node_to_doc(&node, &doc);
         rc = mongo_insert_one(call->store, MONGO_NODES, &doc);
     }

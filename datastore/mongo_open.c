@@ -4,31 +4,31 @@
  * whatever it says: majority reads and writes, from the primary, no retries behind our back (a
  * retried step would look like somebody else's), time-outs below the lease. What is shown of a URI
  * has no password. Thread: the caller's; the driver's own threads take no signals. */
+#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <strings.h>
+#include <unistd.h>
 
 #include "datastore/mongo_store.h"
 #include "datastore/uri.h"
 
 static pthread_once_t driver_once = PTHREAD_ONCE_INIT;
 
-/* What the driver had to say last in this thread; it would write to standard error. Of a URI it only
- * warns where an option is not known, and goes on without: without TLS, if that was misspelt. */
-static _Thread_local char driver_said[200];
-
-static void driver_listen(mongoc_log_level_t level, const char *domain, const char *text, void *ctx)
+/* The driver would write to standard error. */
+static void driver_quiet(mongoc_log_level_t level, const char *domain, const char *text, void *ctx)
 {
+    (void)level;
     (void)domain;
+    (void)text;
     (void)ctx;
-    if (level <= MONGOC_LOG_LEVEL_WARNING)
-        snprintf(driver_said, sizeof(driver_said), "%s", text);
 }
 
 static void driver_init(void)
 {
     mongoc_init();
-    mongoc_log_set_handler(driver_listen, NULL);
+    mongoc_log_set_handler(driver_quiet, NULL);
 }
 
 /* ---- the URI -------------------------------------------------------------------------------- */
@@ -73,18 +73,61 @@ static char *namespace_take(const char *uri, char namespace[LIMIT_NAME_BYTES + 1
     return rest;
 }
 
+static bool option_known(const char *key)
+{
+    static const char *const others[] = {
+        MONGOC_URI_AUTHMECHANISM,      MONGOC_URI_AUTHMECHANISMPROPERTIES,
+        MONGOC_URI_AUTHSOURCE,         MONGOC_URI_COMPRESSORS,
+        MONGOC_URI_GSSAPISERVICENAME,  MONGOC_URI_READCONCERNLEVEL,
+        MONGOC_URI_READPREFERENCETAGS, MONGOC_URI_W,
+    };
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+        if (strcasecmp(key, others[i]) == 0)
+            return true;
+    return mongoc_uri_option_is_bool(key) || mongoc_uri_option_is_int32(key) ||
+           mongoc_uri_option_is_int64(key) || mongoc_uri_option_is_utf8(key);
+}
+
+/* The driver goes on without an option it does not know: without TLS, if that was misspelt. */
+static int options_check(const char *uri, const char *shown, struct error *err)
+{
+    const char *at = strchr(uri, '?');
+    while (at != NULL && *at != '\0') {
+        char key[40];
+        size_t len = strcspn(++at, "=&");
+        snprintf(key, sizeof(key), "%.*s", (int)len, at);
+        if (len > 0 && (len >= sizeof(key) || !option_known(key)))
+            return error_set(err, ERR_INVALID, "%.200s: no such option of a MongoDB URI: %.40s",
+                             shown, key);
+        at += strcspn(at, "&");
+    }
+    return 0;
+}
+
+/* The driver says "Failed initialize TLS state", once the time for a server is over. */
+static int files_check(const mongoc_uri_t *uri, const char *shown, struct error *err)
+{
+    static const char *const keys[] = {MONGOC_URI_TLSCAFILE, MONGOC_URI_TLSCERTIFICATEKEYFILE};
+    for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+        const char *file = mongoc_uri_get_option_as_utf8(uri, keys[i], NULL);
+        if (file != NULL && access(file, R_OK) < 0)
+            return error_set(err, ERR_INVALID, "%.200s: %s=%.200s: %s", shown, keys[i], file,
+                             strerror(errno));
+    }
+    return 0;
+}
+
 static mongoc_uri_t *uri_parse(const char *text, const char *shown, struct error *err)
 {
     bson_error_t error = {0};
-    driver_said[0] = '\0';
     mongoc_uri_t *uri = mongoc_uri_new_with_error(text, &error);
-    if (uri != NULL && driver_said[0] == '\0')
-        return uri;
-    error_set(err, ERR_INVALID, "%.200s: not a MongoDB URI: %.250s", shown,
-              uri == NULL ? error.message : driver_said);
-    if (uri != NULL)
+    if (uri == NULL) {
+        error_set(err, ERR_INVALID, "%.200s: not a MongoDB URI: %.250s", shown, error.message);
+    } else if (options_check(text, shown, err) < 0 || files_check(uri, shown, err) < 0) {
         mongoc_uri_destroy(uri);
-    return NULL;
+        uri = NULL;
+    }
+    return uri;
 }
 
 static void timeout_cap(mongoc_uri_t *uri, const char *option, int32_t ms)
@@ -182,6 +225,7 @@ static int store_open(const mongoc_uri_t *uri, const char *namespace, const char
         return error_set(err, ERR_NO_MEMORY, "out of memory");
     store->base.class = &mongo_class;
     store->read_only = (flags & DS_READ_ONLY) != 0;
+    store->copy = (flags & DS_COPY) != 0;
     bson_init(&store->write_opts);
     snprintf(store->shown, sizeof(store->shown), "%s", shown);
     const mongoc_host_list_t *hosts = mongoc_uri_get_hosts(uri);

@@ -247,7 +247,7 @@ static int page_fill(struct mongo_call *call, mongoc_cursor_t *cursor, int64_t l
             continue;
         page->ret_n++;
         page->ret_next = job->id;
-        bytes += job_bytes(job) + (job->ending != NULL ? job->ending->output.len : 0);
+        bytes += job_bytes(job);
     }
     return rc;
 }

@@ -145,7 +145,7 @@ int mongo_schema_check(struct mongo_store *store)
                          "%.200s: made by a newer Stint (schema %d, this one knows %d); update "
                          "this program",
                          store->shown, needed, SCHEMA_VERSION);
-    return 0;
+    return store->copy ? 0 : ds_copying_refuse(&meta, store->shown, store->err);
 }
 
 int mongo_meta_read(struct mongo_call *call)

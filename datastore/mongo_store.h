@@ -51,6 +51,7 @@ struct mongo_store {
     char database[LIMIT_NAME_BYTES + 1];
     char shown[256]; /* the URI without its secrets */
     bool read_only;
+    bool copy;         /* opened with DS_COPY */
     bson_t write_opts; /* majority write concern */
     struct mongo_counts counts;
     int64_t clock_offset_ms; /* the server's UTC minus our CLOCK_BOOTTIME */
@@ -95,6 +96,9 @@ void mongo_wake_close(struct mongo_store *store);
 
 /* Carries out one step of its own accord, outside of any run. */
 int mongo_step_alone(struct mongo_store *store, struct ds_step *step, struct arena *mem);
+
+/* ERR_CONFLICT where the store is no unfinished copy (mongo_copy.c). */
+int mongo_copying(struct mongo_call *call) __attribute__((warn_unused_result));
 
 struct lane mongo_lane_new(int32_t number, const struct lane_name *name, bool exclusive);
 

@@ -9,6 +9,27 @@
 
 #include "datastore/bson_fields.h"
 
+/* ---- meta ----------------------------------------------------------------------------------- */
+
+struct bytes meta_encode(const struct meta *meta, struct bytes old, struct arena *mem)
+{
+    bson_t doc = BSON_INITIALIZER;
+    put_text(&doc, "copying", meta->copying);
+    keep_unknown(&doc, old);
+    return seal(&doc, mem);
+}
+
+int meta_decode(struct bytes doc, struct meta *ret_meta)
+{
+    struct reader reader;
+    char copying[sizeof(ret_meta->copying)] = "";
+    reader_init(&reader, doc, NULL);
+    get_name(&reader, "copying", copying, sizeof(copying));
+    if (!reader.damaged)
+        memcpy(ret_meta->copying, copying, sizeof(copying));
+    return verdict(&reader);
+}
+
 /* ---- queues --------------------------------------------------------------------------------- */
 
 struct bytes queue_encode(const struct queue *queue, struct bytes old, struct arena *mem)

@@ -10,6 +10,10 @@
 #include "datastore/arena.h"
 #include "datastore/records.h"
 
+/* What has no column: copying. */
+struct bytes meta_encode(const struct meta *meta, struct bytes old, struct arena *mem);
+int meta_decode(struct bytes doc, struct meta *ret_meta) __attribute__((warn_unused_result));
+
 /* All but the name. */
 struct bytes queue_encode(const struct queue *queue, struct bytes old, struct arena *mem);
 int queue_decode(struct bytes doc, struct queue *ret_queue) __attribute__((warn_unused_result));

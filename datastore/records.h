@@ -25,6 +25,7 @@ struct meta {
     int32_t writer_version_min; /* ... to write to it */
     int64_t features;           /* bits a node must know before it claims */
     int64_t created_ms;
+    char copying[LIMIT_COPYING_BYTES + 1]; /* an unfinished copy: of what; else "" */
 };
 
 /* ---- queues and lanes ------------------------------------------------------------------- */
@@ -263,10 +264,19 @@ static inline int32_t job_max_interruptions(const struct job *job)
                                                                  : MAX_INTERRUPTIONS_DEFAULT;
 }
 
-/* What was given with it, in bytes: what pages and batches are bounded by. */
+static inline size_t ending_bytes(const struct job_ending *ending)
+{
+    size_t bytes = ending->result.len + ending->output.len;
+    for (size_t i = 0; i < ending->n_trace; i++)
+        bytes += ending->trace[i].output.len;
+    return bytes;
+}
+
+/* What was given with it and what came of it, in bytes: what pages and batches are bounded by. */
 static inline size_t job_bytes(const struct job *job)
 {
-    return job->payload.len + job->argv.len + (job->spec != NULL ? job->spec->env.len : 0);
+    return job->payload.len + job->argv.len + (job->spec != NULL ? job->spec->env.len : 0) +
+           (job->ending != NULL ? ending_bytes(job->ending) : 0);
 }
 
 static inline bool job_fits(const struct job *job)

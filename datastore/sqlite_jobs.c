@@ -168,6 +168,14 @@ static int job_put(struct sqlite_call *call, const struct job *job)
     return sql_run(call->store, stmt);
 }
 
+/* The column `last`. Chunks of which a part is missing come from stores of other kinds only. */
+enum { CHUNK_LAST = 1, CHUNK_CUT = 2 };
+
+static int chunk_flags(const struct submit_chunk *chunk)
+{
+    return (chunk->last ? CHUNK_LAST : 0) | (chunk->cut ? CHUNK_CUT : 0);
+}
+
 /* ---- insert --------------------------------------------------------------------------------- */
 
 static int64_t insert_id(const struct sqlite_call *call, size_t i)
@@ -301,7 +309,7 @@ static int chunk_check(struct sqlite_call *call, const struct submit_chunk *chun
     return rc == 1 && !same ? ERR_DUPLICATE : rc < 0 ? rc : 0;
 }
 
-static int chunk_add(struct sqlite_call *call, const struct submit_chunk *chunk, int64_t id)
+int sqlite_chunk_add(struct sqlite_call *call, const struct submit_chunk *chunk, int64_t id)
 {
     sqlite3_stmt *stmt = sql_use(call->store, SQL_CHUNK_ADD);
     if (stmt == NULL)
@@ -310,7 +318,7 @@ static int chunk_add(struct sqlite_call *call, const struct submit_chunk *chunk,
     bind_int(stmt, 2, chunk->index);
     bind_int(stmt, 3, id);
     bind_int(stmt, 4, chunk->count);
-    bind_int(stmt, 5, chunk->last);
+    bind_int(stmt, 5, chunk_flags(chunk));
     return sql_run(call->store, stmt);
 }
 
@@ -330,7 +338,7 @@ static int chunk_begin(struct sqlite_call *call, int32_t *ret_code, bool *ret_ta
     *ret_code = row_add(call, &insert->jobs[0], id);
     int rc = *ret_code == ERR_DUPLICATE ? row_add(call, &stand_in, id) : *ret_code;
     *ret_taken = rc == ERR_DUPLICATE;
-    return *ret_taken ? 0 : rc < 0 ? rc : chunk_add(call, insert->chunk, id);
+    return *ret_taken ? 0 : rc < 0 ? rc : sqlite_chunk_add(call, insert->chunk, id);
 }
 
 int sqlite_insert(struct sqlite_call *call)
@@ -377,7 +385,8 @@ int sqlite_submit_find(struct sqlite_call *call)
                                             .index = sqlite3_column_int64(stmt, 0),
                                             .id = sqlite3_column_int64(stmt, 1),
                                             .count = sqlite3_column_int64(stmt, 2),
-                                            .last = sqlite3_column_int(stmt, 3) != 0};
+                                            .last = (sqlite3_column_int(stmt, 3) & CHUNK_LAST) != 0,
+                                            .cut = (sqlite3_column_int(stmt, 3) & CHUNK_CUT) != 0};
     }
     if (rc < 0)
         return rc;
@@ -602,7 +611,7 @@ static int page_fill(struct sqlite_call *call, sqlite3_stmt *stmt, struct ds_job
             return rc;
         page->ret_n += (size_t)rc;
         page->ret_next = id;
-        bytes += job_bytes(job) + (job->ending != NULL ? job->ending->output.len : 0);
+        bytes += job_bytes(job);
     }
     return rc;
 }

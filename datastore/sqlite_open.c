@@ -309,6 +309,8 @@ int sqlite_open(const struct sqlite_options *options, struct datastore **ret_ds,
     if (rc == 0)
         rc = store->read_only ? open_to_read(store, folder, err)
                               : open_to_write(store, options, folder, err);
+    if (rc == 0 && (options->flags & DS_COPY) == 0)
+        rc = sqlite_copying_check(store->db, store->path, err);
     if (rc < 0)
         goto failed;
     *ret_ds = &store->base;

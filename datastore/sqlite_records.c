@@ -39,13 +39,17 @@ int sqlite_meta_read(struct sqlite_call *call)
     int rc = stmt != NULL ? sql_step(call->store, stmt) : ERR_UNAVAILABLE;
     if (rc <= 0)
         return rc < 0 ? rc : sql_damaged(call->store, "meta", 0);
-    call->step->meta_read.ret_meta =
-        (struct meta){.schema_version = sqlite3_column_int(stmt, 0),
-                      .reader_version_min = sqlite3_column_int(stmt, 1),
-                      .writer_version_min = sqlite3_column_int(stmt, 2),
-                      .features = sqlite3_column_int64(stmt, 3),
-                      .created_ms = sqlite3_column_int64(stmt, 4)};
+    struct meta meta = {.schema_version = sqlite3_column_int(stmt, 0),
+                        .reader_version_min = sqlite3_column_int(stmt, 1),
+                        .writer_version_min = sqlite3_column_int(stmt, 2),
+                        .features = sqlite3_column_int64(stmt, 3),
+                        .created_ms = sqlite3_column_int64(stmt, 4)};
+    struct bytes body = column_bytes(stmt, 5);
+    rc = body.len > 0 ? meta_decode(body, &meta) : 0;
     sqlite3_reset(stmt);
+    if (rc < 0)
+        return sql_damaged(call->store, "meta", 0);
+    call->step->meta_read.ret_meta = meta;
     return 0;
 }
 
@@ -94,7 +98,9 @@ int sqlite_queue_set(struct sqlite_call *call)
     struct bytes body = {0};
     if (!name_valid(queue.name) || queue.partitions < 0 || queue.partitions > LIMIT_LANES)
         return ERR_INVALID;
-    int found = queue_get(call, queue.name, &old, &body);
+    int found = set->as_is ? sqlite_copying(call) : 0;
+    if (found == 0)
+        found = queue_get(call, queue.name, &old, &body);
     if (found < 0)
         return found;
     if (found == 0 && set->alter_only)
@@ -103,7 +109,8 @@ int sqlite_queue_set(struct sqlite_call *call)
         return ERR_DUPLICATE;
     if (found == 1 && old.partitions != queue.partitions)
         return ERR_CONFLICT;
-    queue.changed_ms = call->utc_ms;
+    if (!set->as_is)
+        queue.changed_ms = call->utc_ms;
     return queue_put(call, &queue, body);
 }
 
@@ -402,7 +409,10 @@ int sqlite_node_add(struct sqlite_call *call)
     int64_t n_nodes = 0;
     if (node.id <= 0 || !name_valid(node.name))
         return ERR_INVALID;
-    int rc = nodes_count(call->store, &n_nodes);
+    bool as_is = call->step->node_add.as_is;
+    int rc = as_is ? sqlite_copying(call) : 0;
+    if (rc == 0)
+        rc = nodes_count(call->store, &n_nodes);
     if (rc < 0)
         return rc;
     if (n_nodes >= LIMIT_NODES)
@@ -410,7 +420,8 @@ int sqlite_node_add(struct sqlite_call *call)
     sqlite3_stmt *stmt = sql_use(call->store, SQL_NODE_ADD);
     if (stmt == NULL)
         return ERR_UNAVAILABLE;
-    node.created_ms = node.beat_ms = call->utc_ms;
+    if (!as_is)
+        node.created_ms = node.beat_ms = call->utc_ms;
     bind_int(stmt, 1, node.id);
     bind_text(stmt, 2, node.name);
     bind_int(stmt, 3, node.state);
@@ -532,14 +543,16 @@ int sqlite_stints_add(struct sqlite_call *call)
     for (size_t i = 0; i < add->n; i++)
         if (add->rows[i].range.a < 1 || add->rows[i].range.a >= add->rows[i].range.b)
             return ERR_INVALID;
-    int rc = 0;
+    bool totals = add->part == STINTS_TOTALS;
+    int rc = add->part != STINTS_BOTH ? sqlite_copying(call) : 0;
     for (size_t i = 0; rc == 0 && i < add->n; i++) {
-        sqlite3_stmt *row = sql_use(store, SQL_STINT_ADD), *total = sql_use(store, SQL_TOTAL_ADD);
+        sqlite3_stmt *row = sql_use(store, SQL_STINT_ADD);
+        sqlite3_stmt *total = sql_use(store, totals ? SQL_TOTAL_PUT : SQL_TOTAL_ADD);
         if (row == NULL || total == NULL)
             return ERR_UNAVAILABLE;
         stint_bind(row, &add->rows[i]);
-        rc = sql_run(store, row);
-        if (rc < 0 || sqlite3_changes(store->db) == 0)
+        rc = totals ? 0 : sql_run(store, row);
+        if (rc < 0 || (!totals && sqlite3_changes(store->db) == 0) || add->part == STINTS_ROWS)
             continue;
         stint_bind(total, &add->rows[i]);
         rc = sql_run(store, total);
@@ -639,8 +652,7 @@ int sqlite_history_read(struct sqlite_call *call)
         return ERR_UNAVAILABLE;
     bind_int(stmt, 1, read->after_seq);
     bind_int(stmt, 2, (int64_t)read->rows_max);
-    if (read->node != 0)
-        bind_int(stmt, 3, read->node);
+    bind_int(stmt, 3, read->node != 0 ? read->node : read->after_node);
     int rc;
     while ((rc = sql_step(call->store, stmt)) == 1) {
         rows = room_for(rows, n, sizeof(*rows), call->mem);

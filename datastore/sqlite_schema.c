@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 
+#include "datastore/datastore.h"
 #include "datastore/record_bson.h"
 
 #include "datastore/sqlite_schema.h"
@@ -215,4 +216,24 @@ int sqlite_schema_check(sqlite3 *db, const char *path, bool to_write, enum schem
         return newer(path, writer_min, "writing", err);
     *ret_state = SCHEMA_OURS;
     return 0;
+}
+
+int sqlite_copying_check(sqlite3 *db, const char *path, struct error *err)
+{
+    struct meta meta = {0};
+    sqlite3_stmt *stmt = NULL;
+    bool whole = true;
+    int rc = sqlite3_prepare_v2(db, "SELECT body FROM meta", -1, &stmt, NULL);
+    if (rc == SQLITE_OK)
+        rc = sqlite3_step(stmt);
+    if (rc == SQLITE_ROW && sqlite3_column_bytes(stmt, 0) > 0)
+        whole = meta_decode((struct bytes){sqlite3_column_blob(stmt, 0),
+                                           (size_t)sqlite3_column_bytes(stmt, 0)},
+                            &meta) == 0;
+    sqlite3_finalize(stmt);
+    if (rc != SQLITE_ROW)
+        return sqlite_code_map(db, rc == SQLITE_DONE ? SQLITE_CORRUPT : rc, path, err);
+    if (!whole)
+        return error_set(err, ERR_CORRUPT, "%.300s: the table meta is damaged", path);
+    return ds_copying_refuse(&meta, path, err);
 }

@@ -31,7 +31,8 @@ enum { JOB_STATE_BASE = 10 };
     X(BEGIN_READ, "BEGIN")                                                                         \
     X(COMMIT, "COMMIT")                                                                            \
     X(ROLLBACK, "ROLLBACK")                                                                        \
-    X(META_READ, "SELECT schema,reader_min,writer_min,features,created FROM meta")                 \
+    X(META_READ, "SELECT schema,reader_min,writer_min,features,created,body FROM meta")            \
+    X(META_MARK, "UPDATE meta SET created=?1,body=?2")                                             \
     X(LANE_NUMBER_TAKE,                                                                            \
       "UPDATE meta SET lane_next=lane_next+1 WHERE lane_next<?1 RETURNING lane_next-1")            \
     X(QUEUE_GET, "SELECT name,body FROM queues WHERE name=?1")                                     \
@@ -46,6 +47,11 @@ enum { JOB_STATE_BASE = 10 };
     X(LANE_ADD, "INSERT INTO lanes(number,queue,priority,part,exclusive,tail,head,holder,body)"    \
                 " VALUES(?1,?2,?3,?4,?5,?6,?7,0,?8)")                                              \
     X(LANE_PUT, "UPDATE lanes SET tail=?2,head=?3,holder=?4,body=?5 WHERE number=?1")              \
+    X(LANE_NEXT, "UPDATE meta SET lane_next=max(lane_next,?1)")                                    \
+    X(LANE_COPY, "UPDATE OR IGNORE lanes SET queue=?2,priority=?3,part=?4,exclusive=?5,tail=?6,"   \
+                 "head=?7,holder=?8,body=?9 WHERE number=?1")                                      \
+    X(LANE_COPY_ADD, "INSERT OR IGNORE INTO lanes(number,queue,priority,part,exclusive,tail,head," \
+                     "holder,body) VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9)")                            \
     X(NODE_GET, "SELECT id,name,state,beat,desired,body FROM nodes WHERE id=?1")                   \
     X(NODES_ALL, "SELECT id,name,state,beat,desired,body FROM nodes ORDER BY id")                  \
     X(NODES_COUNT, "SELECT count(*) FROM nodes")                                                   \
@@ -84,6 +90,7 @@ enum { JOB_STATE_BASE = 10 };
     X(CHUNK_THERE, "SELECT id FROM chunks WHERE submit=?1 AND at=?2")                              \
     X(CHUNK_ADD, "INSERT OR IGNORE INTO chunks(submit,at,id,count,last) VALUES(?1,?2,?3,?4,?5)")   \
     X(CHUNKS_FIND, "SELECT at,id,count,last FROM chunks WHERE submit=?1 ORDER BY at")              \
+    X(SUBMITS, "SELECT DISTINCT submit FROM chunks WHERE submit>?1 ORDER BY submit LIMIT ?2")      \
     X(STINT_ADD, "INSERT OR IGNORE INTO stints(a,b,node,done,failed,cancelled,first,last)"         \
                  " VALUES(?1,?2,?3,?4,?5,?6,?7,?8)")                                               \
     X(TOTAL_ADD,                                                                                   \
@@ -92,6 +99,8 @@ enum { JOB_STATE_BASE = 10 };
       "b=max(b,?2),done=done+?4,failed=failed+?5,cancelled=cancelled+?6,"                          \
       "first=CASE WHEN ?7=0 THEN first WHEN first=0 THEN ?7 ELSE min(first,?7) END,"               \
       "last=max(last,?8)")                                                                         \
+    X(TOTAL_PUT, "INSERT OR REPLACE INTO totals(lane,a,b,done,failed,cancelled,first,last)"        \
+                 " VALUES(?1>>48,?1,?2,?4,?5,?6,?7,?8)")                                           \
     X(STINTS_READ, "SELECT a,b,node,done,failed,cancelled,first,last FROM stints"                  \
                    " WHERE a>?1 AND a>=?2 AND a<?3 ORDER BY a,b,node LIMIT ?4")                    \
     X(TOTALS_READ, "SELECT a,b,0,done,failed,cancelled,first,last FROM totals"                     \
@@ -99,7 +108,7 @@ enum { JOB_STATE_BASE = 10 };
     X(HISTORY_ADD, "INSERT OR IGNORE INTO history(node,seq,at,whole,body) VALUES(?1,?2,?3,?4,?5)") \
     X(HISTORY_THIN, "DELETE FROM history WHERE node=?1 AND whole=0 AND at<?2")                     \
     X(HISTORY_DROP, "DELETE FROM history WHERE node=?1 AND whole IN (0,1) AND at<?2")              \
-    X(HISTORY_ALL, "SELECT node,seq,at,whole,body FROM history WHERE seq>?1"                       \
+    X(HISTORY_ALL, "SELECT node,seq,at,whole,body FROM history WHERE seq>?1 AND node>?3"           \
                    " ORDER BY node,seq LIMIT ?2")                                                  \
     X(HISTORY_NODE, "SELECT node,seq,at,whole,body FROM history WHERE node=?3 AND seq>?1"          \
                     " ORDER BY seq LIMIT ?2")
@@ -123,6 +132,10 @@ enum schema_state { SCHEMA_OURS, SCHEMA_EMPTY };
 /* Looks at what the file is. ERR_CORRUPT: not a Stint store; ERR_VERSION: a newer one. */
 int sqlite_schema_check(sqlite3 *db, const char *path, bool to_write, enum schema_state *ret_state,
                         struct error *err) __attribute__((warn_unused_result));
+
+/* ERR_REFUSED, told: the store is an unfinished copy. */
+int sqlite_copying_check(sqlite3 *db, const char *path, struct error *err)
+    __attribute__((warn_unused_result));
 
 /* A SQLite result as ours; `err` gets one line that names the file and says what to do. */
 int sqlite_code_map(sqlite3 *db, int sqlite_rc, const char *path, struct error *err);

@@ -63,6 +63,12 @@ DS_STEP_MAP(X)
 /* The lane's tail; ERR_NOT_FOUND: no such lane. */
 int sqlite_lane_tail(struct sqlite_store *store, int32_t lane, int64_t *ret_tail);
 
+/* Notes a chunk (sqlite_jobs.c). */
+int sqlite_chunk_add(struct sqlite_call *call, const struct submit_chunk *chunk, int64_t id);
+
+/* ERR_CONFLICT where the store is no unfinished copy (sqlite_copy.c). */
+int sqlite_copying(struct sqlite_call *call);
+
 /* ---- statements ----------------------------------------------------------------------------- */
 
 /* The statement, ready to be bound; NULL with trouble kept. */
