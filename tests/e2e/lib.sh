@@ -2,9 +2,10 @@
 # folder of its own (WORK) with a store of its own, and ends every process it started.
 #
 # What it uses: STINT (the program), STINT_BUILD (the build folder), STINT_SANITIZE, E2E_STORE (what
-# kind of store: sqlite, which is the default, ferretdb, secantus or own) and the servers' URIs; see
-# docs/HACKING.md. An assertion is `fail` or something that calls it. Every call of the program is
-# bounded in time, so that a hang is a failure that says where.
+# kind of store: sqlite, which is the default, ferretdb, secantus or own) and the servers' URIs
+# (STINT_TEST_NO_SERVERS: why there are none); see docs/HACKING.md. An assertion is `fail` or
+# something that calls it. Every call of the program is bounded in time, so that a hang is a failure
+# that says where.
 set -u
 export LC_ALL=C
 exec 3>&1
@@ -105,6 +106,7 @@ store_uri()
 choose_store()
 {
     local variable=
+    [ "$E2E_STORE" = sqlite ] || [ -z "${STINT_TEST_NO_SERVERS:-}" ] || skip "$STINT_TEST_NO_SERVERS"
     case $E2E_STORE in
         sqlite) ;;
         own) return ;;
