@@ -5,8 +5,8 @@
 # started, while jobs are submitted. Each job appends its id and run to a file. At the end every
 # acknowledged id is looked up.
 . "$(dirname "$0")/lib.sh"
-rounds=25
-per_round=$(pick 300 80)
+rounds=$(pick 25 25 25 8)
+per_round=$(pick 300 80 80 40)
 runs=$WORK/runs
 seq 1 "$per_round" >"$WORK/lines"
 

@@ -47,17 +47,17 @@ say()
     printf '%s\n' "$*"
 }
 
-# pick PLAIN SLOW [SLOWEST]: how much of something to do; the sanitizers' builds are slower, and so
-# are servers. SLOWEST, if given, is for SecantusDB, which does some hundred writes a second.
+# pick PLAIN SANITIZED [FERRETDB [SECANTUS]]: how much of something to do; the sanitizers' builds are
+# slower, and so are servers: a commit is a round trip or a few, of which SecantusDB does some hundred
+# a second. What is not given is as the one before it.
 pick()
 {
-    if [ "$E2E_STORE" = secantus ] && [ $# -gt 2 ]; then
-        echo "$3"
-    elif [ -n "${STINT_SANITIZE:-}" ] || [ "$E2E_STORE" != sqlite ]; then
-        echo "$2"
-    else
-        echo "$1"
-    fi
+    local n=1
+    [ -z "${STINT_SANITIZE:-}" ] || n=2
+    [ "$E2E_STORE" != ferretdb ] || n=3
+    [ "$E2E_STORE" != secantus ] || n=4
+    [ "$n" -le $# ] || n=$#
+    echo "${!n}"
 }
 
 # Ends the test, also out of a `$(...)`, whose output is not the test's.
@@ -327,6 +327,7 @@ end_everything()
 {
     local status=$? name pid left
     trap - EXIT
+    trap '' PIPE # who started this test may have ended before
     for name in "${at_end[@]}"; do
         $name || status=1
     done
