@@ -77,7 +77,7 @@ for ((i = 0; i < 200; i++)); do printf '{"argv":["sleep","100"]}\n'; done >>long
 submit --queue long --jsonl long >/dev/null
 start_node three --slots 100 --queue long
 wait_jobs 0 long:1-200
-wait_until 20 running 100
+wait_until "$(pick 20 20 20 90)" running 100
 kill_node three
 stint job cancel long:201-400 >/dev/null
 

@@ -132,7 +132,7 @@ wait $submitter || fail "slow: status $?"
 [ "$(cat slow.out)" = slow:1-3 ] || fail "slow: $(cat slow.out)"
 
 say "9. Ctrl-C between chunks, and the rest by the same command"
-seq 1 "$(pick 300000 40000)" >many
+seq 1 "$(pick 300000 40000 40000 12000)" >many
 many=$(wc -l <many)
 "$program" submit --queue cut --each many --type noop >cut.out 2>cut.err &
 submitter=$!
