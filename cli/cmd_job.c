@@ -13,8 +13,8 @@
 
 enum {
     LIST_LIMIT_DEFAULT = 50,
-    PAGE_WHOLE_JOBS = 64, /* rows with all they carry, up to megabytes each */
-    ASK_MS_MAX = 10000,   /* how long to try to tell nodes about cancelled jobs */
+    PAGE_WHOLE_JOBS = 1024, /* rows with all they carry; a page of large ones ends sooner */
+    ASK_MS_MAX = 10000,     /* how long to try to tell nodes about cancelled jobs */
     ASK_PAUSE_MS = 50,
     NODES_OF_NAME = 16
 };

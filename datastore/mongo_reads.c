@@ -31,6 +31,15 @@ static int32_t batch_rows(const struct mongo_store *store, size_t rows_max)
     return (int32_t)(rows < rows_max ? rows : rows_max);
 }
 
+/* Once the first rows are here: what the rest is asked for by. `wire_bytes`: of `rows` rows. */
+static void learn_row_bytes(struct mongo_store *store, mongoc_cursor_t *cursor, size_t rows,
+                            size_t wire_bytes)
+{
+    store->row_bytes = wire_bytes / rows;
+    if (rows == BATCH_ROWS_MIN)
+        mongoc_cursor_set_batch_size(cursor, (uint32_t)batch_rows(store, LIMIT_PAGE_JOBS));
+}
+
 static int by_id(const void *a, const void *b)
 {
     const struct job *x = a, *y = b;
@@ -62,9 +71,8 @@ static int load_rows(struct mongo_call *call, mongoc_cursor_t *cursor, struct ds
         wire_bytes += doc->len;
         ascending = ascending && (load->ret_n == 0 || load->ret_jobs[load->ret_n - 1].id < job.id);
         load->ret_jobs[load->ret_n++] = job;
+        learn_row_bytes(call->store, cursor, load->ret_n, wire_bytes);
     }
-    if (load->ret_n > 0)
-        call->store->row_bytes = wire_bytes / load->ret_n;
     if (!ascending)
         qsort(load->ret_jobs, load->ret_n, sizeof(*load->ret_jobs), by_id);
     return rc < 0 ? rc : 0;
@@ -233,7 +241,7 @@ static int page_fill(struct mongo_call *call, mongoc_cursor_t *cursor, int64_t l
 {
     struct job_texts texts = {0};
     const bson_t *doc;
-    size_t bytes = 0;
+    size_t bytes = 0, rows = 0, wire_bytes = 0;
     int rc;
     while ((rc = mongo_next(call->store, cursor, &doc)) == 1) {
         struct job *job = &page->ret_jobs[page->ret_n];
@@ -241,6 +249,8 @@ static int page_fill(struct mongo_call *call, mongoc_cursor_t *cursor, int64_t l
             page->ret_more = true;
             return 0;
         }
+        wire_bytes += doc->len;
+        learn_row_bytes(call->store, cursor, ++rows, wire_bytes);
         if (job_from_doc(doc, call->mem, &texts, job) < 0)
             return mongo_damaged(call->store, MONGO_JOBS, page->ret_next);
         if (page->key != NULL && !page_takes(page, job, low, high))

@@ -191,7 +191,8 @@ all_jobs()
 
 count_jobs()
 {
-    stint job list --json --limit 1000000000 "$@" | wc -l
+    stint job list --json --limit 1000000000 "$@" >"$WORK/counted.json" || fail "job list: status $?"
+    wc -l <"$WORK/counted.json"
 }
 
 # --- nodes ------------------------------------------------------------------------------------
