@@ -124,7 +124,7 @@ struct reader {
 static inline void reader_init(struct reader *reader, struct bytes doc, struct arena *mem)
 {
     reader->mem = mem;
-    reader->damaged = !bson_init_static(&reader->doc, doc.data, doc.len) ||
+    reader->damaged = doc.data == NULL || !bson_init_static(&reader->doc, doc.data, doc.len) ||
                       !bson_validate(&reader->doc, BSON_VALIDATE_NONE, NULL);
 }
 
@@ -162,29 +162,46 @@ static inline double get_double(struct reader *reader, const char *key)
     return find(reader, key, BSON_TYPE_DOUBLE, &at) ? bson_iter_double(&at) : 0;
 }
 
+/* A text as put_text writes it, valid as long as the document; false: no text. */
+static inline bool text_of(const bson_iter_t *at, const char **ret_text, uint32_t *ret_len)
+{
+    bson_subtype_t subtype;
+    const uint8_t *bytes;
+    if (BSON_ITER_HOLDS_BINARY(at)) {
+        bson_iter_binary(at, &subtype, ret_len, &bytes);
+        *ret_text = (const char *)bytes;
+        return true;
+    }
+    if (!BSON_ITER_HOLDS_UTF8(at))
+        return false;
+    *ret_text = bson_iter_utf8(at, ret_len);
+    return true;
+}
+
 static inline const char *get_text(struct reader *reader, const char *key)
 {
     bson_iter_t at;
+    const char *text;
     uint32_t len;
     if (reader->damaged || !bson_iter_init_find(&at, &reader->doc, key))
         return NULL;
-    if (BSON_ITER_HOLDS_BINARY(&at)) {
-        bson_subtype_t subtype;
-        const uint8_t *bytes;
-        bson_iter_binary(&at, &subtype, &len, &bytes);
-        return arena_string_n(reader->mem, (const char *)bytes, len);
-    }
-    if (!find(reader, key, BSON_TYPE_UTF8, &at))
-        return NULL;
-    const char *text = bson_iter_utf8(&at, &len);
-    return arena_string_n(reader->mem, text, len);
+    if (text_of(&at, &text, &len))
+        return arena_string_n(reader->mem, text, len);
+    reader->damaged = true;
+    return NULL;
 }
 
 static inline void get_name(struct reader *reader, const char *key, char *to, size_t size)
 {
     bson_iter_t at;
-    if (find(reader, key, BSON_TYPE_UTF8, &at))
-        snprintf(to, size, "%s", bson_iter_utf8(&at, NULL));
+    const char *text;
+    uint32_t len;
+    if (reader->damaged || !bson_iter_init_find(&at, &reader->doc, key))
+        return;
+    if (text_of(&at, &text, &len))
+        snprintf(to, size, "%.*s", (int)len, text);
+    else
+        reader->damaged = true;
 }
 
 static inline struct bytes get_bytes(struct reader *reader, const char *key)

@@ -73,10 +73,10 @@ void job_to_doc(const struct job *job, int64_t id, int64_t created_ms,
 
 static bool text_at(const bson_iter_t *at, const char **last, struct arena *mem)
 {
+    const char *text;
     uint32_t len;
-    if (!BSON_ITER_HOLDS_UTF8(at))
+    if (!text_of(at, &text, &len))
         return false;
-    const char *text = bson_iter_utf8(at, &len);
     if (*last == NULL || strlen(*last) != len || memcmp(*last, text, len) != 0)
         *last = arena_string_n(mem, text, len);
     return true;
@@ -166,14 +166,14 @@ static bool job_field(struct job *job, const bson_iter_t *at, struct arena *mem,
 
 int job_from_doc(const bson_t *doc, struct arena *mem, struct job_texts *texts, struct job *ret_job)
 {
-    struct job job = {0};
+    struct job job = {.type = ""};
     bson_iter_t at;
     if (!bson_iter_init(&at, doc))
         return ERR_CORRUPT;
     while (bson_iter_next(&at))
         if (!job_field(&job, &at, mem, texts))
             return ERR_CORRUPT;
-    if (job.id < 1)
+    if (job.id < 1 || at.err_off != 0) /* not at its end, but where it is damaged */
         return ERR_CORRUPT;
     *ret_job = job;
     return 0;

@@ -117,22 +117,27 @@ int mongo_command(struct mongo_store *store, const bson_t *command, bool writes,
     return good ? 0 : tell_error(store, &error, ret_reply, writes);
 }
 
-int mongo_statement_code(struct mongo_store *store, const bson_t *reply)
+int mongo_write_error_code(struct mongo_store *store, const bson_iter_t *write_error)
 {
-    bson_iter_t at, errors, field;
-    if (!bson_iter_init_find(&at, reply, "writeErrors") || !BSON_ITER_HOLDS_ARRAY(&at) ||
-        !bson_iter_recurse(&at, &errors) || !bson_iter_next(&errors) ||
-        !BSON_ITER_HOLDS_DOCUMENT(&errors))
-        return 0;
+    bson_iter_t field;
     int server = 0;
     const char *text = "";
-    if (bson_iter_recurse(&errors, &field) && bson_iter_find(&field, "code"))
+    if (bson_iter_recurse(write_error, &field) && bson_iter_find(&field, "code"))
         server = (int)bson_iter_as_int64(&field);
-    if (bson_iter_recurse(&errors, &field) && bson_iter_find(&field, "errmsg") &&
+    if (bson_iter_recurse(write_error, &field) && bson_iter_find(&field, "errmsg") &&
         BSON_ITER_HOLDS_UTF8(&field))
         text = bson_iter_utf8(&field, NULL);
     int code = server_code(server, text, true);
     return code == ERR_DUPLICATE ? code : tell(store, code, text);
+}
+
+int mongo_statement_code(struct mongo_store *store, const bson_t *reply)
+{
+    bson_iter_t at, errors;
+    if (!bson_iter_init_find(&at, reply, "writeErrors") || !BSON_ITER_HOLDS_ARRAY(&at) ||
+        !bson_iter_recurse(&at, &errors) || !bson_iter_next(&errors))
+        return 0;
+    return mongo_write_error_code(store, &errors);
 }
 
 static void append_change(bson_t *command, const char *key, struct mongo_change change)

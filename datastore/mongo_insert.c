@@ -94,12 +94,7 @@ static int refusals_read(struct inserting *ins, const bson_t *reply, const size_
         !bson_iter_recurse(&at, &errors))
         return 0;
     while (rc == 0 && bson_iter_next(&errors)) {
-        bson_t one = BSON_INITIALIZER, list;
-        BSON_APPEND_ARRAY_BEGIN(&one, "writeErrors", &list);
-        bson_append_iter(&list, "0", -1, &errors);
-        bson_append_array_end(&one, &list);
-        rc = mongo_statement_code(ins->call->store, &one);
-        bson_destroy(&one);
+        rc = mongo_write_error_code(ins->call->store, &errors);
         if (rc == ERR_DUPLICATE && bson_iter_recurse(&errors, &field) &&
             bson_iter_find(&field, "index")) {
             ins->codes[rows[bson_iter_as_int64(&field)]] = ERR_DUPLICATE;

@@ -18,20 +18,20 @@ static const char *nth(uint32_t n, char text[16])
     return key;
 }
 
-/* Each document of an insert stands alone; one that is there already is as good. */
-static int insert_all(struct mongo_store *store, bson_t *command)
+/* Each statement stands alone; one that finds its document there already is as good. */
+static int send_all(struct mongo_store *store, bson_t *command)
 {
     bson_t reply;
-    bson_iter_t at, errors, field;
+    bson_iter_t at, errors;
     int rc = mongo_command(store, command, true, &reply);
     if (rc == 0 && bson_iter_init_find(&at, &reply, "writeErrors") && BSON_ITER_HOLDS_ARRAY(&at) &&
         bson_iter_recurse(&at, &errors))
-        while (rc == 0 && bson_iter_next(&errors))
-            if (bson_iter_recurse(&errors, &field) && bson_iter_find(&field, "code") &&
-                bson_iter_as_int64(&field) != 11000)
-                rc = mongo_statement_code(store, &reply);
+        while (rc == 0 && bson_iter_next(&errors)) {
+            rc = mongo_write_error_code(store, &errors);
+            rc = rc == ERR_DUPLICATE ? 0 : rc;
+        }
     bson_destroy(&reply);
-    return rc == ERR_DUPLICATE ? 0 : rc;
+    return rc;
 }
 
 static int rows_insert(struct mongo_call *call)
@@ -48,7 +48,7 @@ static int rows_insert(struct mongo_call *call)
         bson_append_document_end(&list, &doc);
     }
     bson_append_array_end(&command, &list);
-    int rc = insert_all(call->store, &command);
+    int rc = send_all(call->store, &command);
     bson_destroy(&command);
     return rc;
 }
@@ -92,7 +92,7 @@ static int totals_add(struct mongo_call *call)
         bson_append_document_end(&list, &doc);
     }
     bson_append_array_end(&command, &list);
-    int rc = insert_all(call->store, &command);
+    int rc = send_all(call->store, &command);
     bson_destroy(&command);
     return rc;
 }
@@ -216,7 +216,7 @@ static int versions_insert(struct mongo_call *call)
         bson_append_document_end(&list, &doc);
     }
     bson_append_array_end(&command, &list);
-    int rc = insert_all(call->store, &command);
+    int rc = send_all(call->store, &command);
     bson_destroy(&command);
     return rc;
 }

@@ -4,6 +4,7 @@
  * whatever it says: majority reads and writes, from the primary, no retries behind our back (a
  * retried step would look like somebody else's), time-outs below the lease. What is shown of a URI
  * has no password. Thread: the caller's; the driver's own threads take no signals. */
+#define _GNU_SOURCE /* memrchr */
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
@@ -117,6 +118,28 @@ static int files_check(const mongoc_uri_t *uri, const char *shown, struct error 
     return 0;
 }
 
+/* What the driver would take for a host or an option, or tell with the password in it. */
+static int uri_check(const char *uri, const char *shown, struct error *err)
+{
+    const char *user = strstr(uri, "://");
+    for (const char *at = uri; *at != '\0'; at++)
+        if ((unsigned char)*at < ' ')
+            return error_set(err, ERR_INVALID, "a MongoDB URI with a control character");
+    if (user == NULL || !uri_has_password(uri))
+        return 0;
+    user += strlen("://");
+    size_t authority = strcspn(user, "/?");
+    const char *host = memrchr(user, '@', authority);
+    host = host != NULL ? host : strrchr(user, '@');
+    const char *secret = host != NULL ? memchr(user, ':', (size_t)(host - user)) : NULL;
+    if (secret != NULL && secret + 1 + strcspn(secret + 1, ":/?@") < host)
+        return error_set(err, ERR_INVALID,
+                         "%.200s: in a password, ':' is %%3A, '/' %%2F, '?' %%3F, '@' %%40, and "
+                         "'%%' is %%25",
+                         shown);
+    return 0;
+}
+
 static mongoc_uri_t *uri_parse(const char *text, const char *shown, struct error *err)
 {
     bson_error_t error = {0};
@@ -137,7 +160,7 @@ static void timeout_cap(mongoc_uri_t *uri, const char *option, int32_t ms)
         mongoc_uri_set_option_as_int32(uri, option, ms);
 }
 
-static void uri_settle(mongoc_uri_t *uri, int32_t timeout_ms)
+void mongo_uri_settle(mongoc_uri_t *uri, int32_t timeout_ms)
 {
     timeout_cap(uri, MONGOC_URI_SOCKETTIMEOUTMS, timeout_ms);
     timeout_cap(uri, MONGOC_URI_CONNECTTIMEOUTMS, timeout_ms / 2);
@@ -259,6 +282,8 @@ int mongo_open(const char *uri, unsigned flags, uint32_t timeout_ms, struct data
 {
     char shown[200], namespace[LIMIT_NAME_BYTES + 1] = "";
     uri_show(uri, shown, sizeof(shown));
+    if (uri_check(uri, shown, err) < 0)
+        return err->code;
     char *text = namespace_take(uri, namespace, shown, err);
     if (text == NULL)
         return err->code;
@@ -268,7 +293,7 @@ int mongo_open(const char *uri, unsigned flags, uint32_t timeout_ms, struct data
     if (parsed == NULL)
         return err->code;
     bool shorter = timeout_ms > 0 && timeout_ms < MONGO_TIMEOUT_MS;
-    uri_settle(parsed, shorter ? (int32_t)timeout_ms : MONGO_TIMEOUT_MS);
+    mongo_uri_settle(parsed, shorter ? (int32_t)timeout_ms : MONGO_TIMEOUT_MS);
     int rc = store_open(parsed, namespace, shown, flags, ret_ds, err);
     mongoc_uri_destroy(parsed);
     return rc;

@@ -81,6 +81,9 @@ DS_STEP_MAP(X)
 
 extern const struct datastore_class mongo_class;
 
+/* Sets what steps rely on, whatever the URI says: its time-outs may be shorter, no longer. */
+void mongo_uri_settle(mongoc_uri_t *uri, int32_t timeout_ms);
+
 /* Makes indexes and first records where there are none, or reads what is there (mongo_schema.c). */
 int mongo_schema_make(struct mongo_store *store) __attribute__((warn_unused_result));
 int mongo_schema_check(struct mongo_store *store) __attribute__((warn_unused_result));
@@ -117,6 +120,9 @@ int mongo_command(struct mongo_store *store, const bson_t *command, bool writes,
 
 /* The code of the first failed statement of an insert, update or delete, told; 0: none. */
 int mongo_statement_code(struct mongo_store *store, const bson_t *reply);
+
+/* The code of one of a reply's writeErrors, told but for ERR_DUPLICATE. */
+int mongo_write_error_code(struct mongo_store *store, const bson_iter_t *write_error);
 
 /* What a server's error means for a step; `writes`: it may have been carried out. */
 int mongo_code_of(const bson_error_t *error, const bson_t *reply, bool writes);
