@@ -86,7 +86,7 @@ static int insert_check(struct mongo_call *call)
 /* ---- statements ----------------------------------------------------------------------------- */
 
 /* Marks the rows that a unique index refused; 0, or the code of another failure, told. */
-static int refusals_read(struct inserting *ins, const bson_t *reply, const size_t *rows)
+static int refusals_read(struct inserting *ins, const bson_t *reply, const size_t *rows, size_t n)
 {
     bson_iter_t at, errors, field;
     int rc = 0;
@@ -96,7 +96,7 @@ static int refusals_read(struct inserting *ins, const bson_t *reply, const size_
     while (rc == 0 && bson_iter_next(&errors)) {
         rc = mongo_write_error_code(ins->call->store, &errors);
         if (rc == ERR_DUPLICATE && bson_iter_recurse(&errors, &field) &&
-            bson_iter_find(&field, "index")) {
+            bson_iter_find(&field, "index") && (uint64_t)bson_iter_as_int64(&field) < n) {
             ins->codes[rows[bson_iter_as_int64(&field)]] = ERR_DUPLICATE;
             rc = 0;
         }
@@ -128,7 +128,7 @@ static int statement(struct inserting *ins, const size_t *rows, size_t n,
     bson_append_array_end(&command, &list);
     int rc = mongo_command(call->store, &command, true, &reply);
     if (rc == 0)
-        rc = refusals_read(ins, &reply, rows);
+        rc = refusals_read(ins, &reply, rows, n);
     bson_destroy(&reply);
     bson_destroy(&command);
     return rc;
