@@ -325,8 +325,12 @@ static void peer_judge(struct core *core, const struct ds_nodes_read *read, cons
     core->remote_peers = core->remote_peers || alive < 0;
     if (alive == 1 && !reported_gone(core, peer->id))
         core->env->class->peer_watch(core->env, peer);
-    if (alive != 0 && silent_ms <= patience_ms)
+    if (alive != 0 && silent_ms <= patience_ms) {
+        uint64_t over_ms = watch->moved_at_ms + patience_ms + 1;
+        if (alive < 0 && over_ms < core->judge_at_ms)
+            core->judge_at_ms = over_ms;
         return;
+    }
     char cause[160];
     snprintf(cause, sizeof(cause), alive == 0 ? "crashed (buried by %s)" : "buried by %s",
              core->self.name);
@@ -400,9 +404,16 @@ void burial_suspect(struct core *core, int64_t node)
         core->unburied[core->n_unburied++] = node;
 }
 
-static uint64_t interval_ms(const struct core *core)
+/* When the peers are to be read: now and then, and at once when a silent one's time is over. Waiting
+ * for the next round, after its last heartbeat was noticed up to a round late, would bury it later
+ * than is promised: within its lease and two heartbeats. */
+static uint64_t peers_due_ms(const struct core *core)
 {
-    return (uint64_t)core->self.lease_ms / (core->remote_peers ? 3 : 2);
+    uint64_t interval_ms = (uint64_t)core->self.lease_ms / (core->remote_peers ? 3 : 2);
+    if (core->peers_at_ms == 0 || core->n_unburied > 0)
+        return 0;
+    uint64_t due = core->peers_at_ms + interval_ms;
+    return core->judge_at_ms < due ? core->judge_at_ms : due;
 }
 
 /* Did own renewals stop for a while? Then what looks like silence may be our own stall. */
@@ -435,6 +446,7 @@ static void peers_seen(struct ds_run *run, void *ctx)
     for (size_t i = 0; i < core->n_watches; i++)
         core->watches[i].seen = false;
     core->remote_peers = false;
+    core->judge_at_ms = UINT64_MAX;
     core->rich_peer = 0;
     core->live_nodes = 1;
     for (size_t i = 0; i < read->ret_n; i++) {
@@ -452,6 +464,7 @@ static void peers_seen(struct ds_run *run, void *ctx)
 static void peers_read(struct core *core)
 {
     core->peers_at_ms = core->peers_sent_ms = core_now(core);
+    core->judge_at_ms = UINT64_MAX; /* its reply says anew */
     core->peers_readings++;
     if (own_gap(core))
         watches_restart(core);
@@ -521,9 +534,7 @@ void burial_tick(struct core *core)
     if (!core->registered || core->stopping)
         return;
     uint64_t now = core_now(core);
-    bool due = core->peers_at_ms == 0 || now - core->peers_at_ms >= interval_ms(core) ||
-               core->n_unburied > 0;
-    if (due && call_ready(core, &core->peers))
+    if (now >= peers_due_ms(core) && call_ready(core, &core->peers))
         peers_read(core);
     if (core->peers_readings >= CLEAN_EVERY && !core->clean.under_way) {
         core->peers_readings = 0;
@@ -537,9 +548,7 @@ uint64_t burial_due_ms(const struct core *core)
     if (core->burial.stage != BURY_IDLE && !core->burial.call.under_way)
         due = core->burial.call.retry_at_ms;
     if (core->registered && !core->stopping && !core->peers.under_way) {
-        uint64_t peers = core->peers_at_ms == 0 || core->n_unburied > 0
-                             ? 0
-                             : core->peers_at_ms + interval_ms(core);
+        uint64_t peers = peers_due_ms(core);
         if (core->peers.retry_at_ms > peers)
             peers = core->peers.retry_at_ms;
         due = peers < due ? peers : due;

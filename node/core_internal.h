@@ -266,6 +266,7 @@ struct core {
     /* neighbours */
     struct call peers;
     uint64_t peers_at_ms, peers_sent_ms; /* due from; when the reading was sent */
+    uint64_t judge_at_ms; /* then one of them has been silent for too long, or be seen again */
     unsigned peers_readings;
     struct watch *watches;
     size_t n_watches;

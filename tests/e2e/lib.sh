@@ -231,12 +231,14 @@ node_ready()
     ! kill -0 "${node_pid[$1]}" 2>/dev/null
 }
 
-# start_node NAME [ARG...]: in the background, ready when this returns.
+# start_node NAME [ARG...]: in the background, ready when this returns. Under `node_under`, if that
+# names a command; it must become the node.
+node_under=()
 start_node()
 {
     local name=$1
     shift
-    "$program" node start --name "$name" "$@" >"$WORK/$name.log" 2>&1 </dev/null &
+    "${node_under[@]}" "$program" node start --name "$name" "$@" >"$WORK/$name.log" 2>&1 </dev/null &
     node_pid[$name]=$!
     holds_within 30 node_ready "$name" || fail "node $name is not ready after 30 s"
     kill -0 "${node_pid[$name]}" 2>/dev/null || fail "node $name ended: $(cat "$WORK/$name.log")"

@@ -51,6 +51,19 @@ servers_end()
 }
 at_end+=(servers_end)
 
+# start_elsewhere NAME [ARG...]: a node with a boot id of its own, as on another machine: nobody sees
+# its process, so nothing but its silence tells that it is gone. COMMANDs of `place` come before it.
+place=()
+start_elsewhere()
+{
+    local boot=$WORK/boot_$1
+    cat /proc/sys/kernel/random/uuid >"$boot"
+    # shellcheck disable=SC2016 # expanded by the inner bash
+    local node_under=("${place[@]}" unshare --mount --propagation private bash -c '
+        mount --bind "$1" /proc/sys/kernel/random/boot_id && shift && exec "$@"' elsewhere "$boot")
+    start_node "$@"
+}
+
 # --- a proxy ----------------------------------------------------------------------------------
 
 declare -A proxy_pid=()
