@@ -24,14 +24,15 @@ static bson_t *in_range(int64_t a, int64_t b)
 /* ---- load ----------------------------------------------------------------------------------- */
 
 /* Rows asked of the server at a time: about a page's bytes, by the size of the rows so far. */
-static int32_t batch_rows(const struct mongo_store *store, size_t rows_max)
+static int64_t batch_rows(const struct mongo_store *store, size_t rows_max)
 {
     size_t rows = store->row_bytes > 0 ? LIMIT_PAGE_BYTES / store->row_bytes : BATCH_ROWS_MIN;
     rows = rows < BATCH_ROWS_MIN ? BATCH_ROWS_MIN : rows;
-    return (int32_t)(rows < rows_max ? rows : rows_max);
+    return (int64_t)(rows < rows_max ? rows : rows_max);
 }
 
-/* Once the first rows are here: what the rest is asked for by. `wire_bytes`: of `rows` rows. */
+/* Once the first rows are here: what the rest is asked for by. `wire_bytes`: of `rows` rows. The
+ * driver changes a batchSize only where it is an int64. */
 static void learn_row_bytes(struct mongo_store *store, mongoc_cursor_t *cursor, size_t rows,
                             size_t wire_bytes)
 {
@@ -104,7 +105,7 @@ static int load_window(struct mongo_call *call, struct ds_load *load, bool *ret_
     int64_t end = load->range.b;
     if (range_count(load->range) > (int64_t)most)
         load->range.b = load->range.a + (int64_t)most;
-    bson_t *opts = BCON_NEW("batchSize", BCON_INT32((int32_t)most + 1));
+    bson_t *opts = BCON_NEW("batchSize", BCON_INT64((int64_t)most + 1));
     int rc = load_query(call, load, opts, (size_t)2 * LIMIT_PAGE_BYTES, ret_full);
     load->ret_next = load->range.b;
     load->range.b = end;
@@ -125,7 +126,7 @@ int mongo_load(struct mongo_call *call)
     if (rc == 0 && full) {
         bson_t *opts =
             BCON_NEW("sort", "{", "_id", BCON_INT32(1), "}", "limit", BCON_INT64((int64_t)most + 1),
-                     "batchSize", BCON_INT32(batch_rows(call->store, most + 1)));
+                     "batchSize", BCON_INT64(batch_rows(call->store, most + 1)));
         rc = load_query(call, &load, opts, LIMIT_PAGE_BYTES, &full);
     }
     if (rc == 0)
@@ -275,7 +276,7 @@ int mongo_jobs_read(struct mongo_call *call)
         return rc;
     bson_t *query = page_query(&page, low, high);
     bson_t *opts = BCON_NEW("limit", BCON_INT64((int64_t)page.rows_max + 1), "batchSize",
-                            BCON_INT32(batch_rows(call->store, page.rows_max + 1)));
+                            BCON_INT64(batch_rows(call->store, page.rows_max + 1)));
     if (page.key == NULL)
         page_sort(&page, opts);
     if (page.brief) {

@@ -2,10 +2,12 @@
  * whatever the filter and wherever a page ends.
  * Method: a population with every state in two lanes; each filter is compared with a plain loop
  * over what was put there, page by page. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "tests/support/store.h"
+#include "tests/support/wire_proxy.h"
 
 enum { NODE_A = 101, NODE_B = 202, PER_LANE = 60, JOBS = 2 * PER_LANE };
 
@@ -306,6 +308,29 @@ CONTRACT_TEST(a_long_scan_is_cut_and_goes_on, s)
     ck_assert_int_eq(scan.ret_missing, 0);
 }
 
+/* A client does not know how large rows are; after a few it does, and asks for many at a time. */
+CONTRACT_TEST(a_page_comes_in_few_replies, s)
+{
+    enum { ROWS = 1000, REPLIES_MAX = 2 };
+    char uri[300], host[64];
+    unsigned port;
+    int rest;
+    struct datastore *ds;
+    if (!s->server || sscanf(s->uri, "mongodb://%63[0-9.]:%u%n", host, &port, &rest) != 2)
+        return; /* no connection that can be looked into */
+    submit(s, LANE_DEFAULT, ROWS);
+    struct wire_proxy *proxy = wire_proxy_start(host, (uint16_t)port);
+    ck_assert_ptr_nonnull(proxy);
+    snprintf(uri, sizeof(uri), "mongodb://127.0.0.1:%u%s", wire_proxy_port(proxy), s->uri + rest);
+    ck_assert_int_eq(datastore_open(uri, 0, &ds, &s->err), 0);
+    struct ds_step page = {.kind = DS_JOBS_READ, .jobs_read = {.rows_max = ROWS}};
+    ck_assert_int_eq(datastore_step(ds, &page, &s->mem, &s->err), 0);
+    ck_assert_uint_eq(page.jobs_read.ret_n, ROWS);
+    ck_assert_uint_le(wire_proxy_requests(proxy, "getMore"), REPLIES_MAX - 1);
+    datastore_close(ds);
+    wire_proxy_stop(proxy);
+}
+
 int main(void)
 {
     const TTest *const tests[] = {
@@ -316,6 +341,7 @@ int main(void)
         a_scan_counts_the_ids_without_a_row,
         a_batch_is_scanned_over_all_lanes,
         a_long_scan_is_cut_and_goes_on,
+        a_page_comes_in_few_replies,
     };
     return contract_main("reads", tests, sizeof(tests) / sizeof(tests[0]));
 }
