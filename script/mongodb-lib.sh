@@ -338,21 +338,22 @@ mongodb_certificates()
 mongodb_run_ferretdb()
 {
     local folder=$1 port=$2 url=$3 auth=--no-auth option certificates=''
-    local address=127.0.0.1:$port more=()
+    local address=127.0.0.1 more=()
     shift 3
     for option in "$@"; do
         case $option in
             auth) auth=--auth ;;
             tls=*) certificates=${option#tls=} ;;
+            on=*) address=${option#on=} ;;
             *) more+=("$option") ;;
         esac
     done
     if [ -n "$certificates" ]; then
-        more+=(--listen-addr= "--listen-tls=$address" --listen-tls-cert-file="$certificates/server.crt"
+        more+=(--listen-addr= "--listen-tls=$address:$port" --listen-tls-cert-file="$certificates/server.crt"
                --listen-tls-key-file="$certificates/server.key"
                --listen-tls-ca-file="$certificates/ca.crt")
     else
-        more+=("--listen-addr=$address")
+        more+=("--listen-addr=$address:$port")
     fi
     mongodb_launch "$folder" "$mongodb_ferretdb/ferretdb" --postgresql-url="$url" "$auth" \
         --telemetry=disable --state-dir="$folder" --debug-addr=- --log-level=warn "${more[@]}" ||
@@ -364,10 +365,11 @@ mongodb_run_ferretdb()
     fi
 }
 
-# mongodb_ferretdb_start FOLDER PORT URL [auth] [tls=CERTIFICATES] [OPTION...]: a front for the
-# PostgreSQL at URL (mongodb_postgres_url) on PORT (0: a free one, see FOLDER/port). With `auth` only
-# for users (mongodb_user); with `tls` only over TLS, to clients with a certificate of that folder
-# (mongodb_certificates). Other OPTIONs are its own. Returns when it answers.
+# mongodb_ferretdb_start FOLDER PORT URL [auth] [tls=CERTIFICATES] [on=ADDRESS] [OPTION...]: a front
+# for the PostgreSQL at URL (mongodb_postgres_url) on PORT (0: a free one, see FOLDER/port). With
+# `auth` only for users (mongodb_user); with `tls` only over TLS, to clients with a certificate of that
+# folder (mongodb_certificates); with `on=0.0.0.0` for others than loopback too. Other OPTIONs are its
+# own. Returns when it answers.
 mongodb_ferretdb_start()
 {
     local folder=$1 port=$2

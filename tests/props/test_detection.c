@@ -1,8 +1,8 @@
 /* Goal (I3): a node that is gone, and whose process nobody sees, is buried within its lease and two
  * heartbeats, also when others are there that would do it later.
- * Method: clusters under virtual time, each node on a host of its own, with the lease that nodes have by
- * default. One stands still from some moment of its heartbeat on (one that is killed would be
- * started again before that); the clock says when it is buried. */
+ * Method: clusters under virtual time, each node on a host of its own, with the default lease.
+ * One stands still from some moment of its heartbeat on (one that is killed would be started again
+ * before it is buried); the clock says when it is buried. */
 #include <check.h>
 #include <inttypes.h>
 #include <stdio.h>
