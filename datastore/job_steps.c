@@ -5,7 +5,77 @@
  * their limits). Pure; the backend's thread. */
 #include <string.h>
 
+#include "datastore/id.h"
 #include "datastore/steps.h"
+
+/* ---- what may be written at all ------------------------------------------------------------- */
+
+int64_t step_insert_id(const struct ds_insert *insert, const struct ds_step *before, size_t i)
+{
+    return insert->from_reserve ? before->reserve.ret_first + (int64_t)i : insert->jobs[i].id;
+}
+
+static bool chunk_valid(const struct submit_chunk *chunk)
+{
+    size_t len = chunk->submit != NULL ? strlen(chunk->submit) : 0;
+    return len >= 1 && len <= LIMIT_NAME_BYTES && chunk->index >= 0 && chunk->count >= 1;
+}
+
+static int ids_check(const struct ds_insert *insert, lane_tail_fn *tail_of, void *ctx)
+{
+    int32_t lane = -1;
+    int64_t tail = 0;
+    for (size_t i = 0; i < insert->n_jobs; i++) {
+        int64_t id = insert->jobs[i].id;
+        if (id < 1 || id_lane(id) >= LIMIT_LANES)
+            return ERR_INVALID;
+        if (lane != id_lane(id)) {
+            lane = id_lane(id);
+            int rc = tail_of(ctx, lane, &tail);
+            if (rc < 0)
+                return rc == ERR_NOT_FOUND ? ERR_INVALID : rc;
+        }
+        if (id_seq(id) < 1 || id >= tail)
+            return ERR_INVALID;
+    }
+    return 0;
+}
+
+int step_insert_check(const struct ds_insert *insert, const struct ds_step *before,
+                      lane_tail_fn *tail_of, void *ctx, struct error *err)
+{
+    size_t bytes = 0;
+    if (insert->n_jobs == 0 || (insert->chunk != NULL && !chunk_valid(insert->chunk)))
+        return ERR_INVALID;
+    if (insert->n_jobs > LIMIT_BATCH_JOBS)
+        return error_set(err, ERR_LIMIT, "more than %d jobs in a batch", LIMIT_BATCH_JOBS);
+    if (insert->from_reserve && (before == NULL || before->kind != DS_RESERVE || before->rc != 0 ||
+                                 before->reserve.count < (int64_t)insert->n_jobs))
+        return ERR_INVALID;
+    for (size_t i = 0; i < insert->n_jobs; i++) {
+        if (!job_fits(&insert->jobs[i]))
+            return ERR_LIMIT;
+        bytes += job_bytes(&insert->jobs[i]);
+    }
+    if (bytes > LIMIT_BATCH_BYTES)
+        return error_set(err, ERR_LIMIT, "more than %d bytes in a batch", LIMIT_BATCH_BYTES);
+    return insert->from_reserve ? 0 : ids_check(insert, tail_of, ctx);
+}
+
+int step_finish_check(const struct ds_finish *finish)
+{
+    for (size_t i = 0; i < finish->n; i++) {
+        const struct outcome *outcome = &finish->outcomes[i];
+        if (outcome->id < 1 || outcome->count < 1 ||
+            (outcome->ending != NULL && outcome->count != 1))
+            return ERR_INVALID;
+        if (outcome->ending != NULL && outcome->ending->result.len > LIMIT_RESULT_BYTES)
+            return ERR_LIMIT;
+    }
+    return 0;
+}
+
+/* ---- outcomes and cancel -------------------------------------------------------------------- */
 
 /* Output kept of an earlier attempt: its last bytes. */
 static struct bytes tail_of(struct bytes output, size_t max)

@@ -49,35 +49,15 @@ static void key_drop(struct memory_store *store, const struct row *row)
 
 static int64_t insert_id(const struct memory_call *call, size_t i)
 {
-    const struct ds_insert *insert = &call->step->insert;
-    return insert->from_reserve ? call->before->reserve.ret_first + (int64_t)i : insert->jobs[i].id;
+    return step_insert_id(&call->step->insert, call->before, i);
 }
 
-static int insert_check(const struct memory_call *call)
+static int lane_tail(void *ctx, int32_t number, int64_t *ret_tail)
 {
-    const struct ds_insert *insert = &call->step->insert;
-    if (insert->n_jobs == 0)
-        return ERR_INVALID;
-    if (insert->n_jobs > LIMIT_BATCH_JOBS)
-        return error_set(call->err, ERR_LIMIT, "more than %d jobs in a batch", LIMIT_BATCH_JOBS);
-    if (insert->from_reserve &&
-        (call->before == NULL || call->before->kind != DS_RESERVE || call->before->rc != 0 ||
-         call->before->reserve.count < (int64_t)insert->n_jobs))
-        return ERR_INVALID;
-    size_t bytes = 0;
-    for (size_t i = 0; i < insert->n_jobs; i++) {
-        const struct job *job = &insert->jobs[i];
-        int64_t id = insert_id(call, i);
-        const struct lane_record *lane = memory_lane(call->store, id_lane(id));
-        if (lane == NULL || id_seq(id) < 1 || id >= lane->lane.tail)
-            return ERR_INVALID;
-        if (!job_fits(job))
-            return ERR_LIMIT;
-        bytes += job_bytes(job);
-    }
-    if (bytes > LIMIT_BATCH_BYTES)
-        return error_set(call->err, ERR_LIMIT, "more than %d bytes in a batch", LIMIT_BATCH_BYTES);
-    return 0;
+    const struct lane_record *lane = memory_lane(ctx, number);
+    if (lane != NULL)
+        *ret_tail = lane->lane.tail;
+    return lane != NULL ? 0 : ERR_NOT_FOUND;
 }
 
 static int insert_row(struct memory_call *call, const struct job *job, int64_t id)
@@ -182,7 +162,7 @@ static int chunk_begin(struct memory_call *call, int32_t *ret_rc)
 int memory_insert(struct memory_call *call)
 {
     struct ds_insert *insert = &call->step->insert;
-    int rc = insert_check(call);
+    int rc = step_insert_check(insert, call->before, lane_tail, call->store, call->err);
     if (rc < 0)
         return rc;
     if (insert->chunk != NULL)
@@ -311,13 +291,9 @@ static void row_put(struct memory_store *store, struct row *row, const struct jo
 int memory_finish(struct memory_call *call)
 {
     struct ds_finish *finish = &call->step->finish;
-    for (size_t i = 0; i < finish->n; i++) {
-        const struct outcome *outcome = &finish->outcomes[i];
-        if (outcome->count < 1 || (outcome->ending != NULL && outcome->count != 1))
-            return ERR_INVALID;
-        if (outcome->ending != NULL && outcome->ending->result.len > LIMIT_RESULT_BYTES)
-            return ERR_LIMIT;
-    }
+    int rc = step_finish_check(finish);
+    if (rc < 0)
+        return rc;
     for (size_t i = 0; i < finish->n; i++) {
         struct outcome *outcome = &finish->outcomes[i];
         outcome->ret_accepted = 0;

@@ -272,6 +272,35 @@ int mongo_find_one(struct mongo_store *store, enum mongo_collection in, const bs
     return rc == 1 ? 0 : rc == 0 ? ERR_NOT_FOUND : rc;
 }
 
+int mongo_find_int(struct mongo_store *store, enum mongo_collection in, const bson_t *query,
+                   const char *field, const bson_t *opts, int64_t *ret_value)
+{
+    bson_t *projected = BCON_NEW("projection", "{", field, BCON_INT32(1), "}"), doc;
+    bson_iter_t at;
+    if (opts != NULL)
+        bson_concat(projected, opts);
+    int rc = mongo_find_one(store, in, query, projected, &doc);
+    bson_destroy(projected);
+    if (rc < 0)
+        return rc;
+    *ret_value = bson_iter_init_find(&at, &doc, field) ? bson_iter_as_int64(&at) : 0;
+    bson_destroy(&doc);
+    return 0;
+}
+
+int mongo_count(struct mongo_store *store, enum mongo_collection in, const bson_t *query,
+                int64_t *ret_n)
+{
+    bson_t *command = BCON_NEW("count", BCON_UTF8(store->names[in]), "query", BCON_DOCUMENT(query));
+    bson_t reply;
+    bson_iter_t at;
+    int rc = mongo_command(store, command, false, &reply);
+    *ret_n = rc == 0 && bson_iter_init_find(&at, &reply, "n") ? bson_iter_as_int64(&at) : 0;
+    bson_destroy(&reply);
+    bson_destroy(command);
+    return rc;
+}
+
 /* ---- clock ---------------------------------------------------------------------------------- */
 
 int mongo_clock_read(struct mongo_store *store)

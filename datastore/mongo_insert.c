@@ -10,6 +10,7 @@
 
 #include "datastore/mongo_bson.h"
 #include "datastore/mongo_store.h"
+#include "datastore/steps.h"
 
 struct inserting {
     struct mongo_call *call;
@@ -17,70 +18,18 @@ struct inserting {
     bool taken; /* a row was refused for its id */
 };
 
-static int64_t id_at(const struct mongo_call *call, size_t i)
+static int64_t insert_id(const struct mongo_call *call, size_t i)
 {
-    const struct ds_insert *insert = &call->step->insert;
-    return insert->from_reserve ? call->before->reserve.ret_first + (int64_t)i : insert->jobs[i].id;
+    return step_insert_id(&call->step->insert, call->before, i);
 }
 
-/* ---- before --------------------------------------------------------------------------------- */
-
-static int lane_tail(struct mongo_call *call, int32_t lane, int64_t *ret_tail)
+static int lane_tail(void *ctx, int32_t lane, int64_t *ret_tail)
 {
-    bson_t *query = BCON_NEW("_id", BCON_INT64(lane)), doc;
-    bson_t *opts = BCON_NEW("projection", "{", "tail", BCON_INT32(1), "}");
-    bson_iter_t at;
-    int rc = mongo_find_one(call->store, MONGO_LANES, query, opts, &doc);
-    bson_destroy(opts);
+    const struct mongo_call *call = ctx;
+    bson_t *query = BCON_NEW("_id", BCON_INT64(lane));
+    int rc = mongo_find_int(call->store, MONGO_LANES, query, "tail", NULL, ret_tail);
     bson_destroy(query);
-    if (rc < 0)
-        return rc;
-    *ret_tail = bson_iter_init_find(&at, &doc, "tail") ? bson_iter_as_int64(&at) : 0;
-    bson_destroy(&doc);
-    return 0;
-}
-
-/* Ids that nobody reserved would be handed out again. *lane and *tail: of the row before. */
-static int id_check(struct mongo_call *call, int64_t id, int32_t *lane, int64_t *tail)
-{
-    if (id < 1 || id_lane(id) >= LIMIT_LANES)
-        return ERR_INVALID;
-    if (*lane != id_lane(id)) {
-        int rc = lane_tail(call, id_lane(id), tail);
-        if (rc < 0)
-            return rc == ERR_NOT_FOUND ? ERR_INVALID : rc;
-        *lane = id_lane(id);
-    }
-    return id_seq(id) < 1 || id >= *tail ? ERR_INVALID : 0;
-}
-
-static int insert_check(struct mongo_call *call)
-{
-    const struct ds_insert *insert = &call->step->insert;
-    const struct submit_chunk *chunk = insert->chunk;
-    size_t bytes = 0, len = chunk != NULL && chunk->submit != NULL ? strlen(chunk->submit) : 0;
-    int32_t lane = -1;
-    int64_t tail = 0;
-    if (insert->n_jobs == 0 || (chunk != NULL && (len < 1 || len > LIMIT_NAME_BYTES ||
-                                                  chunk->index < 0 || chunk->count < 1)))
-        return ERR_INVALID;
-    if (insert->n_jobs > LIMIT_BATCH_JOBS)
-        return error_set(call->err, ERR_LIMIT, "more than %d jobs in a batch", LIMIT_BATCH_JOBS);
-    if (insert->from_reserve &&
-        (call->before == NULL || call->before->kind != DS_RESERVE || call->before->rc != 0 ||
-         call->before->reserve.count < (int64_t)insert->n_jobs))
-        return ERR_INVALID;
-    for (size_t i = 0; i < insert->n_jobs; i++) {
-        int rc = insert->from_reserve ? 0 : id_check(call, insert->jobs[i].id, &lane, &tail);
-        if (rc < 0)
-            return rc;
-        if (!job_fits(&insert->jobs[i]))
-            return ERR_LIMIT;
-        bytes += job_bytes(&insert->jobs[i]);
-    }
-    if (bytes > LIMIT_BATCH_BYTES)
-        return error_set(call->err, ERR_LIMIT, "more than %d bytes in a batch", LIMIT_BATCH_BYTES);
-    return 0;
+    return rc;
 }
 
 /* ---- statements ----------------------------------------------------------------------------- */
@@ -120,8 +69,8 @@ static int statement(struct inserting *ins, const size_t *rows, size_t n,
         const char *key;
         bson_uint32_to_string((uint32_t)i, &key, text, sizeof(text));
         bson_append_document_begin(&list, key, -1, &doc);
-        job_to_doc(job, id_at(call, rows[i]), job->created_ms != 0 ? job->created_ms : call->utc_ms,
-                   chunk, call->mem, &doc);
+        job_to_doc(job, insert_id(call, rows[i]),
+                   job->created_ms != 0 ? job->created_ms : call->utc_ms, chunk, call->mem, &doc);
         bson_append_document_end(&list, &doc);
         ins->codes[rows[i]] = 0;
     }
@@ -151,7 +100,7 @@ static int refused_look(struct inserting *ins, const size_t *rows, size_t n)
         bson_uint32_to_string((uint32_t)n_refused, &key, text, sizeof(text));
         if (ins->codes[rows[i]] != ERR_DUPLICATE)
             continue;
-        bson_append_int64(&list, key, -1, id_at(call, rows[i]));
+        bson_append_int64(&list, key, -1, insert_id(call, rows[i]));
         n_refused++;
     }
     bson_append_array_end(&in, &list);
@@ -165,7 +114,7 @@ static int refused_look(struct inserting *ins, const size_t *rows, size_t n)
         if (job_from_doc(doc, call->mem, &texts, &found) < 0)
             continue;
         for (size_t i = 0; i < n; i++)
-            if (id_at(call, rows[i]) == found.id) {
+            if (insert_id(call, rows[i]) == found.id) {
                 bool own = found.token == call->step->insert.jobs[rows[i]].token;
                 ins->codes[rows[i]] = own ? 0 : ERR_DUPLICATE;
                 ins->taken = ins->taken || !own;
@@ -183,19 +132,11 @@ static int refused_look(struct inserting *ins, const size_t *rows, size_t n)
 /* The row that carries the chunk of that submit and index. ERR_NOT_FOUND: there is none. */
 static int chunk_find(struct mongo_call *call, const struct submit_chunk *chunk, int64_t *ret_id)
 {
-    bson_t *query = BCON_NEW("chunk.submit", BCON_UTF8(chunk->submit), "chunk.index",
-                             BCON_INT64(chunk->index)),
-           doc;
-    bson_t *opts = BCON_NEW("projection", "{", "_id", BCON_INT32(1), "}");
-    bson_iter_t at;
-    int rc = mongo_find_one(call->store, MONGO_JOBS, query, opts, &doc);
-    bson_destroy(opts);
+    bson_t *query =
+        BCON_NEW("chunk.submit", BCON_UTF8(chunk->submit), "chunk.index", BCON_INT64(chunk->index));
+    int rc = mongo_find_int(call->store, MONGO_JOBS, query, "_id", NULL, ret_id);
     bson_destroy(query);
-    if (rc < 0)
-        return rc;
-    *ret_id = bson_iter_init_find(&at, &doc, "_id") ? bson_iter_as_int64(&at) : 0;
-    bson_destroy(&doc);
-    return 0;
+    return rc;
 }
 
 /* Stands for a job that was refused for its key, and carries the chunk. */
@@ -204,7 +145,7 @@ static int stand_in(struct mongo_call *call, const struct submit_chunk *chunk)
     const struct job row = {
         .state = JOB_VOID, .run = 1, .type = "void", .token = -call->step->insert.jobs[0].token};
     bson_t doc = BSON_INITIALIZER;
-    job_to_doc(&row, id_at(call, 0), call->utc_ms, chunk, call->mem, &doc);
+    job_to_doc(&row, insert_id(call, 0), call->utc_ms, chunk, call->mem, &doc);
     int rc = mongo_insert_one(call->store, MONGO_JOBS, &doc);
     bson_destroy(&doc);
     return rc;
@@ -223,7 +164,7 @@ static int chunk_begin(struct inserting *ins, bool *ret_go)
     if (rc < 0 || ins->codes[0] == 0)
         return rc;
     rc = chunk_find(call, chunk, &id);
-    if (rc == 0 && id != id_at(call, 0))
+    if (rc == 0 && id != insert_id(call, 0))
         return ERR_DUPLICATE;
     if (rc < 0 && rc != ERR_NOT_FOUND)
         return rc;
@@ -270,7 +211,7 @@ static int rest_insert(struct inserting *ins, size_t from)
 int mongo_insert(struct mongo_call *call)
 {
     struct ds_insert *insert = &call->step->insert;
-    int rc = insert_check(call);
+    int rc = step_insert_check(insert, call->before, lane_tail, call, call->err);
     if (rc < 0)
         return rc;
     struct inserting ins = {.call = call};
@@ -319,14 +260,8 @@ static bson_t *there_query(const struct submit_chunk *chunk)
 
 static int there_count(struct mongo_call *call, const struct submit_chunk *chunk, int64_t *ret_n)
 {
-    bson_t *query = there_query(chunk), reply;
-    bson_t *command =
-        BCON_NEW("count", BCON_UTF8(call->store->names[MONGO_JOBS]), "query", BCON_DOCUMENT(query));
-    bson_iter_t at;
-    int rc = mongo_command(call->store, command, false, &reply);
-    *ret_n = rc == 0 && bson_iter_init_find(&at, &reply, "n") ? bson_iter_as_int64(&at) : 0;
-    bson_destroy(&reply);
-    bson_destroy(command);
+    bson_t *query = there_query(chunk);
+    int rc = mongo_count(call->store, MONGO_JOBS, query, ret_n);
     bson_destroy(query);
     return rc;
 }

@@ -295,17 +295,9 @@ static int group_add(struct group *group, struct outcome *outcome, int64_t id)
 int mongo_finish(struct mongo_call *call)
 {
     struct ds_finish *finish = &call->step->finish;
-    for (size_t i = 0; i < finish->n; i++) {
-        const struct outcome *outcome = &finish->outcomes[i];
-        if (outcome->count < 1 || outcome->id < 1 ||
-            (outcome->ending != NULL && outcome->count != 1))
-            return ERR_INVALID;
-        if (outcome->ending != NULL && outcome->ending->result.len > LIMIT_RESULT_BYTES)
-            return ERR_LIMIT;
-    }
     struct group *group = arena_alloc(call->mem, sizeof(*group));
     group->call = call;
-    int rc = 0;
+    int rc = step_finish_check(finish);
     for (size_t i = 0; rc == 0 && i < finish->n; i++) {
         struct outcome *outcome = &finish->outcomes[i];
         outcome->ret_accepted = 0;

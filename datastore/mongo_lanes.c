@@ -178,17 +178,12 @@ static int lane_find(struct mongo_call *call, const struct lane_name *name, int3
 {
     bson_t *query = BCON_NEW("queue", BCON_UTF8(name->queue), "priority",
                              BCON_INT64(name->priority), "partition", BCON_INT64(name->partition));
-    bson_t *opts = BCON_NEW("projection", "{", "_id", BCON_INT32(1), "}"), doc;
-    bson_iter_t at;
-    int rc = mongo_find_one(call->store, MONGO_LANES, query, opts, &doc);
-    bson_destroy(opts);
+    int64_t number;
+    int rc = mongo_find_int(call->store, MONGO_LANES, query, "_id", NULL, &number);
     bson_destroy(query);
-    if (rc < 0)
-        return rc;
-    if (bson_iter_init_find(&at, &doc, "_id"))
-        *ret_number = (int32_t)bson_iter_as_int64(&at);
-    bson_destroy(&doc);
-    return 0;
+    if (rc == 0)
+        *ret_number = (int32_t)number;
+    return rc;
 }
 
 /* A number is given out once, whatever becomes of the lane. */

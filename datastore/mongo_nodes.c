@@ -40,29 +40,17 @@ static int node_get(struct mongo_call *call, int64_t id, struct node *ret_node)
 
 /* ---- adding --------------------------------------------------------------------------------- */
 
-static int nodes_count(struct mongo_call *call, int64_t *ret_n)
-{
-    bson_t *command = BCON_NEW("count", BCON_UTF8(call->store->names[MONGO_NODES])), reply;
-    bson_iter_t at;
-    int rc = mongo_command(call->store, command, false, &reply);
-    if (rc == 0)
-        *ret_n = bson_iter_init_find(&at, &reply, "n") ? bson_iter_as_int64(&at) : 0;
-    bson_destroy(&reply);
-    bson_destroy(command);
-    return rc;
-}
-
 int mongo_node_add(struct mongo_call *call)
 {
     struct node node = *call->step->node_add.node;
-    bson_t doc = BSON_INITIALIZER;
+    bson_t doc = BSON_INITIALIZER, all = BSON_INITIALIZER;
     int64_t n_nodes = 0;
     if (node.id <= 0 || !name_valid(node.name))
         return ERR_INVALID;
     bool as_is = call->step->node_add.as_is;
     int rc = as_is ? mongo_copying(call) : 0;
     if (rc == 0)
-        rc = nodes_count(call, &n_nodes);
+        rc = mongo_count(call->store, MONGO_NODES, &all, &n_nodes);
     if (rc == 0 && n_nodes >= LIMIT_NODES)
         rc = error_set(call->err, ERR_LIMIT, "no more than %d node records", LIMIT_NODES);
     if (rc == 0) {

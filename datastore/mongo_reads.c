@@ -175,22 +175,18 @@ static int window(struct mongo_call *call, int64_t *low, int64_t *high, bool *re
     bool plain = read->type == NULL && read->node == 0 && read->states == 0;
     if (plain || read->batch != NULL || read->key != NULL || read->states == 1U << JOB_FAILED)
         return 0;
-    bson_t *query = in_range(*low, *high), doc;
-    bson_t *opts =
-        BCON_NEW("sort", "{", "_id", BCON_INT32(read->newest_first ? -1 : 1), "}", "skip",
-                 BCON_INT64(LOOKED_ROWS_MAX), "projection", "{", "_id", BCON_INT32(1), "}");
-    bson_iter_t at;
-    int rc = mongo_find_one(call->store, MONGO_JOBS, query, opts, &doc);
+    int64_t id;
+    bson_t *query = in_range(*low, *high);
+    bson_t *opts = BCON_NEW("sort", "{", "_id", BCON_INT32(read->newest_first ? -1 : 1), "}",
+                            "skip", BCON_INT64(LOOKED_ROWS_MAX));
+    int rc = mongo_find_int(call->store, MONGO_JOBS, query, "_id", opts, &id);
     bson_destroy(opts);
     bson_destroy(query);
-    if (rc < 0)
-        return rc == ERR_NOT_FOUND ? 0 : rc;
-    if (bson_iter_init_find(&at, &doc, "_id")) {
-        *(read->newest_first ? low : high) = bson_iter_as_int64(&at) + (read->newest_first ? 1 : 0);
+    if (rc == 0) {
+        *(read->newest_first ? low : high) = id + (read->newest_first ? 1 : 0);
         *ret_cut = true;
     }
-    bson_destroy(&doc);
-    return 0;
+    return rc == ERR_NOT_FOUND ? 0 : rc;
 }
 
 static bson_t *page_query(const struct ds_jobs_read *read, int64_t low, int64_t high)
@@ -315,10 +311,8 @@ static void scan_part(bson_t *query, const struct ds_scan *scan)
 /* The first unfinished row in [a, b). */
 static int scan_stop(struct mongo_call *call, int64_t a, int64_t b, int64_t *ret_id)
 {
-    bson_t *query = in_range(a, b), part, list, doc;
-    bson_t *opts = BCON_NEW("sort", "{", "_id", BCON_INT32(1), "}", "projection", "{", "_id",
-                            BCON_INT32(1), "}");
-    bson_iter_t at;
+    bson_t *query = in_range(a, b), part, list;
+    bson_t *opts = BCON_NEW("sort", "{", "_id", BCON_INT32(1), "}");
     scan_part(query, &call->step->scan);
     BSON_APPEND_DOCUMENT_BEGIN(query, "state", &part);
     BSON_APPEND_ARRAY_BEGIN(&part, "$in", &list);
@@ -327,14 +321,10 @@ static int scan_stop(struct mongo_call *call, int64_t a, int64_t b, int64_t *ret
     BSON_APPEND_UTF8(&list, "2", unfinished[2]);
     bson_append_array_end(&part, &list);
     bson_append_document_end(query, &part);
-    int rc = mongo_find_one(call->store, MONGO_JOBS, query, opts, &doc);
+    int rc = mongo_find_int(call->store, MONGO_JOBS, query, "_id", opts, ret_id);
     bson_destroy(opts);
     bson_destroy(query);
-    if (rc < 0)
-        return rc;
-    *ret_id = bson_iter_init_find(&at, &doc, "_id") ? bson_iter_as_int64(&at) : a;
-    bson_destroy(&doc);
-    return 0;
+    return rc;
 }
 
 /* Counts the rows of [a, b) by state. */
@@ -369,15 +359,9 @@ static int scan_count(struct mongo_call *call, struct ds_scan *scan, int64_t a, 
 /* The common case, a quarter of the work for the server: all of them done. *ret_n: those. */
 static int scan_done(struct mongo_call *call, int64_t a, int64_t b, int64_t *ret_n)
 {
-    bson_t *query = in_range(a, b), reply;
+    bson_t *query = in_range(a, b);
     BSON_APPEND_UTF8(query, "state", "done");
-    bson_t *command =
-        BCON_NEW("count", BCON_UTF8(call->store->names[MONGO_JOBS]), "query", BCON_DOCUMENT(query));
-    bson_iter_t at;
-    int rc = mongo_command(call->store, command, false, &reply);
-    *ret_n = rc == 0 && bson_iter_init_find(&at, &reply, "n") ? bson_iter_as_int64(&at) : 0;
-    bson_destroy(&reply);
-    bson_destroy(command);
+    int rc = mongo_count(call->store, MONGO_JOBS, query, ret_n);
     bson_destroy(query);
     return rc;
 }
@@ -390,22 +374,15 @@ static int scan_window(struct mongo_call *call, struct ds_scan *scan, int64_t *r
         *ret_end = most < scan->range.b ? most : scan->range.b;
         return 0;
     }
-    bson_t *query = in_range(scan->range.a, INT64_MAX), doc;
+    bson_t *query = in_range(scan->range.a, INT64_MAX);
     bson_t *opts =
-        BCON_NEW("sort", "{", "_id", BCON_INT32(1), "}", "skip", BCON_INT64(LOOKED_ROWS_MAX),
-                 "projection", "{", "_id", BCON_INT32(1), "}");
-    bson_iter_t at;
+        BCON_NEW("sort", "{", "_id", BCON_INT32(1), "}", "skip", BCON_INT64(LOOKED_ROWS_MAX));
     scan_part(query, scan);
-    int rc = mongo_find_one(call->store, MONGO_JOBS, query, opts, &doc);
+    *ret_end = INT64_MAX;
+    int rc = mongo_find_int(call->store, MONGO_JOBS, query, "_id", opts, ret_end);
     bson_destroy(opts);
     bson_destroy(query);
-    *ret_end = INT64_MAX;
-    if (rc < 0)
-        return rc == ERR_NOT_FOUND ? 0 : rc;
-    if (bson_iter_init_find(&at, &doc, "_id"))
-        *ret_end = bson_iter_as_int64(&at);
-    bson_destroy(&doc);
-    return 0;
+    return rc == ERR_NOT_FOUND ? 0 : rc;
 }
 
 int mongo_scan(struct mongo_call *call)

@@ -149,6 +149,15 @@ int mongo_delete(struct mongo_store *store, enum mongo_collection in, const bson
 int mongo_find_one(struct mongo_store *store, enum mongo_collection in, const bson_t *query,
                    const bson_t *opts, bson_t *ret_doc) __attribute__((warn_unused_result));
 
+/* One number of the first match. opts: sort and skip, or NULL. ERR_NOT_FOUND. */
+int mongo_find_int(struct mongo_store *store, enum mongo_collection in, const bson_t *query,
+                   const char *field, const bson_t *opts, int64_t *ret_value)
+    __attribute__((warn_unused_result));
+
+/* How many match. */
+int mongo_count(struct mongo_store *store, enum mongo_collection in, const bson_t *query,
+                int64_t *ret_n) __attribute__((warn_unused_result));
+
 /* opts as the driver takes them: projection, sort, limit, batchSize. Never NULL. */
 mongoc_cursor_t *mongo_find(struct mongo_store *store, enum mongo_collection in,
                             const bson_t *query, const bson_t *opts);

@@ -180,50 +180,12 @@ static int chunk_flags(const struct submit_chunk *chunk)
 
 static int64_t insert_id(const struct sqlite_call *call, size_t i)
 {
-    const struct ds_insert *insert = &call->step->insert;
-    return insert->from_reserve ? call->before->reserve.ret_first + (int64_t)i : insert->jobs[i].id;
+    return step_insert_id(&call->step->insert, call->before, i);
 }
 
-/* Ids that nobody reserved would be handed out again. *lane and *tail: of the row before. */
-static int id_check(struct sqlite_call *call, int64_t id, int32_t *lane, int64_t *tail)
+static int lane_tail(void *ctx, int32_t lane, int64_t *ret_tail)
 {
-    if (id < 1 || id_lane(id) >= LIMIT_LANES)
-        return ERR_INVALID;
-    if (*lane != id_lane(id)) {
-        int rc = sqlite_lane_tail(call->store, id_lane(id), tail);
-        if (rc < 0)
-            return rc == ERR_NOT_FOUND ? ERR_INVALID : rc;
-        *lane = id_lane(id);
-    }
-    return id_seq(id) < 1 || id >= *tail ? ERR_INVALID : 0;
-}
-
-static int insert_check(struct sqlite_call *call)
-{
-    const struct ds_insert *insert = &call->step->insert;
-    size_t bytes = 0;
-    int32_t lane = -1;
-    int64_t tail = 0;
-    if (insert->n_jobs == 0)
-        return ERR_INVALID;
-    if (insert->n_jobs > LIMIT_BATCH_JOBS)
-        return error_set(call->err, ERR_LIMIT, "more than %d jobs in a batch", LIMIT_BATCH_JOBS);
-    if (insert->from_reserve &&
-        (call->before == NULL || call->before->kind != DS_RESERVE || call->before->rc != 0 ||
-         call->before->reserve.count < (int64_t)insert->n_jobs))
-        return ERR_INVALID;
-    for (size_t i = 0; i < insert->n_jobs; i++) {
-        const struct job *job = &insert->jobs[i];
-        int rc = insert->from_reserve ? 0 : id_check(call, job->id, &lane, &tail);
-        if (rc < 0)
-            return rc;
-        if (!job_fits(job))
-            return ERR_LIMIT;
-        bytes += job_bytes(job);
-    }
-    if (bytes > LIMIT_BATCH_BYTES)
-        return error_set(call->err, ERR_LIMIT, "more than %d bytes in a batch", LIMIT_BATCH_BYTES);
-    return 0;
+    return sqlite_lane_tail(ctx, lane, ret_tail);
 }
 
 /* A blocked job is found by what it waits for. */
@@ -344,7 +306,7 @@ static int chunk_begin(struct sqlite_call *call, int32_t *ret_code, bool *ret_ta
 int sqlite_insert(struct sqlite_call *call)
 {
     struct ds_insert *insert = &call->step->insert;
-    int rc = insert_check(call);
+    int rc = step_insert_check(insert, call->before, lane_tail, call->store, call->err);
     if (rc == 0 && insert->chunk != NULL)
         rc = chunk_check(call, insert->chunk);
     if (rc < 0)
@@ -440,15 +402,7 @@ static int finish_rows(struct sqlite_call *call, struct outcome *outcome)
 int sqlite_finish(struct sqlite_call *call)
 {
     struct ds_finish *finish = &call->step->finish;
-    for (size_t i = 0; i < finish->n; i++) {
-        const struct outcome *outcome = &finish->outcomes[i];
-        if (outcome->count < 1 || outcome->id < 1 ||
-            (outcome->ending != NULL && outcome->count != 1))
-            return ERR_INVALID;
-        if (outcome->ending != NULL && outcome->ending->result.len > LIMIT_RESULT_BYTES)
-            return ERR_LIMIT;
-    }
-    int rc = 0;
+    int rc = step_finish_check(finish);
     for (size_t i = 0; rc == 0 && i < finish->n; i++) {
         struct outcome *outcome = &finish->outcomes[i];
         outcome->ret_accepted = 0;

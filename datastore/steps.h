@@ -24,6 +24,20 @@ int step_node_ask(struct node *node, const struct ds_node_ask *step, struct aren
 int step_node_kill(struct node *node, const struct ds_node_kill *step, int64_t utc_ms);
 int step_node_clear(struct node *node, const struct ds_node_clear *step, struct arena *mem);
 
+/* The tail of a lane; ERR_NOT_FOUND: there is none of that number. */
+typedef int lane_tail_fn(void *ctx, int32_t lane, int64_t *ret_tail);
+
+/* Whether a batch may be inserted: its sizes, its chunk, and that its ids were reserved (others
+ * would be handed out again). before: the run's step before it, or NULL. */
+int step_insert_check(const struct ds_insert *insert, const struct ds_step *before,
+                      lane_tail_fn *tail_of, void *ctx, struct error *err);
+
+/* The id of the batch's i-th row. */
+int64_t step_insert_id(const struct ds_insert *insert, const struct ds_step *before, size_t i);
+
+/* Whether outcomes are well-formed and within the limits. */
+int step_finish_check(const struct ds_finish *finish);
+
 /* One row's outcome (outcome->count is not looked at): true when accepted and the row changed. */
 bool step_finish(struct job *job, const struct outcome *outcome, struct arena *mem);
 int step_cancel(struct job *job, struct ds_cancel *step, int64_t utc_ms);
