@@ -77,16 +77,33 @@ int mongo_code_of(const bson_error_t *error, const bson_t *reply, bool writes)
     }
 }
 
-static int tell(struct mongo_store *store, int code, const char *text)
+/* What is not in the server's own words: who lacks which right, and what a server probably wants
+ * that hangs up on us at once. */
+static void put_in_words(const struct mongo_store *store, int code, bool writes, char *line,
+                         size_t size)
+{
+    const char *before = "", *after = "";
+    if (strstr(line, "requires authentication") != NULL)
+        before = "a user and password are needed: ";
+    else if (code == ERR_READ_ONLY)
+        before = writes ? "this user may not write: " : "this user may not read: ";
+    else if (strstr(line, "Failed to read 4 bytes") != NULL)
+        after = mongoc_uri_get_tls(mongoc_client_get_uri(store->client))
+                    ? "; it hangs up: does it want a certificate (tlsCertificateKeyFile)?"
+                    : "; it hangs up: does it want TLS (tls=true)?";
+    char said[ERROR_BYTES];
+    snprintf(said, sizeof(said), "%s", line);
+    snprintf(line, size, "%s%.250s%s", before, said, after);
+}
+
+static int tell(struct mongo_store *store, int code, const char *text, bool writes)
 {
     char line[ERROR_BYTES];
     snprintf(line, sizeof(line), "%.400s", text);
     for (char *at = line; *at != '\0'; at++)
         if ((unsigned char)*at < ' ')
             *at = ' ';
-    if (code == ERR_READ_ONLY)
-        return error_set(store->err, code, "%.200s: this user may not write: %.300s", store->shown,
-                         line);
+    put_in_words(store, code, writes, line, sizeof(line));
     return error_set(store->err, code, "%.200s: %.300s", store->shown, line);
 }
 
@@ -95,7 +112,7 @@ static int tell_error(struct mongo_store *store, const bson_error_t *error, cons
 {
     int code = mongo_code_of(error, reply, writes);
     /* A guard that a unique index keeps is an answer, not trouble. */
-    return code == ERR_DUPLICATE ? code : tell(store, code, error->message);
+    return code == ERR_DUPLICATE ? code : tell(store, code, error->message, writes);
 }
 
 int mongo_damaged(struct mongo_store *store, enum mongo_collection in, int64_t id)
@@ -128,7 +145,7 @@ int mongo_write_error_code(struct mongo_store *store, const bson_iter_t *write_e
         BSON_ITER_HOLDS_UTF8(&field))
         text = bson_iter_utf8(&field, NULL);
     int code = server_code(server, text, true);
-    return code == ERR_DUPLICATE ? code : tell(store, code, text);
+    return code == ERR_DUPLICATE ? code : tell(store, code, text, true);
 }
 
 int mongo_statement_code(struct mongo_store *store, const bson_t *reply)

@@ -404,9 +404,9 @@ void burial_suspect(struct core *core, int64_t node)
         core->unburied[core->n_unburied++] = node;
 }
 
-/* When the peers are to be read: now and then, and at once when a silent one's time is over. To wait
- * for the next round then, when its last heartbeat had been noticed a round late, would bury it
- * later than is promised: within its lease and two heartbeats. */
+/* When the peers are to be read: now and then, and at once when a silent one's time is over. The
+ * next round may be later than is promised, when its last heartbeat had been noticed a round late:
+ * it is to be buried within its lease and two heartbeats. */
 static uint64_t peers_due_ms(const struct core *core)
 {
     uint64_t interval_ms = (uint64_t)core->self.lease_ms / (core->remote_peers ? 3 : 2);
