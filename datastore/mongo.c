@@ -18,6 +18,16 @@ static mongo_step_fn *const step_fns[DS_KINDS] = {
 #undef X
 };
 
+/* A step of several commands that breaks off has written what the first ones wrote; a read that
+ * writes on its way (DS_SUBMIT_FIND) is a read all the same. */
+static int code_of_whole(const struct mongo_store *store, const struct ds_step *step, int rc)
+{
+    bool nothing_written = rc == ERR_UNAVAILABLE || rc == ERR_FULL || rc == ERR_READ_ONLY;
+    if (!ds_kind_writes(step->kind))
+        return rc == ERR_UNKNOWN_OUTCOME ? ERR_UNAVAILABLE : rc;
+    return nothing_written && store->wrote ? ERR_UNKNOWN_OUTCOME : rc;
+}
+
 static int step_run(struct mongo_store *store, struct ds_run *run, size_t i)
 {
     struct ds_step *step = &run->steps[i];
@@ -33,7 +43,10 @@ static int step_run(struct mongo_store *store, struct ds_run *run, size_t i)
                               .mem = &run->mem,
                               .err = &run->err,
                               .utc_ms = mongo_utc_ms(store)};
-    int rc = step_fns[step->kind](&call);
+    store->wrote = false;
+    int last = step_fns[step->kind](&call), rc = code_of_whole(store, step, last);
+    if (run->err.code == last)
+        run->err.code = rc;
     if (ds_code_is_trouble(rc) && run->err.code == 0)
         error_set(&run->err, rc, "%s: %s", ds_kind_name(step->kind), error_text(rc));
     if (rc == ERR_UNAVAILABLE || rc == ERR_UNKNOWN_OUTCOME)

@@ -123,6 +123,14 @@ int mongo_damaged(struct mongo_store *store, enum mongo_collection in, int64_t i
 
 /* ---- commands ------------------------------------------------------------------------------- */
 
+/* Does the reply to a write tell of a change? */
+static bool reply_of_change(const bson_t *reply)
+{
+    bson_iter_t at;
+    return (bson_iter_init_find(&at, reply, "n") && bson_iter_as_int64(&at) > 0) ||
+           (bson_iter_init_find(&at, reply, "value") && BSON_ITER_HOLDS_DOCUMENT(&at));
+}
+
 int mongo_command(struct mongo_store *store, const bson_t *command, bool writes, bson_t *ret_reply)
 {
     bson_error_t error;
@@ -131,6 +139,7 @@ int mongo_command(struct mongo_store *store, const bson_t *command, bool writes,
                                                             &store->write_opts, ret_reply, &error)
                     : mongoc_client_read_command_with_opts(store->client, store->database, command,
                                                            NULL, NULL, ret_reply, &error);
+    store->wrote = store->wrote || (good && writes && reply_of_change(ret_reply));
     return good ? 0 : tell_error(store, &error, ret_reply, writes);
 }
 

@@ -59,6 +59,7 @@ struct mongo_store {
     size_t row_bytes;        /* of the rows loaded lately, in the mean */
     struct error *err;       /* where trouble is told: the run's */
     struct error lost;       /* the server did not answer, in this call of `run`; code 0: it did */
+    bool wrote;              /* a command of this step has changed something */
     struct mongo_wake wake;
 };
 

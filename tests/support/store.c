@@ -137,6 +137,18 @@ struct datastore *store_handle(struct store *s)
     return s->sqlite || s->server ? uri_handle(s, 0) : memory_open(s->memory);
 }
 
+int store_kind_of_server(void)
+{
+    for (int kind = 0; kind < KINDS; kind++) {
+        bool bare = kinds[kind].variable != NULL && !kinds[kind].faulty;
+        if (bare && strcmp(kinds[kind].server, server_wanted()) == 0 &&
+            getenv(kinds[kind].variable) != NULL)
+            return kind;
+    }
+    printf("SKIP: no server: STINT_TEST_STORE and its URI are not set (script/mongodb-servers)\n");
+    return -1;
+}
+
 int contract_main(const char *name, const TTest *const *tests, size_t n_tests)
 {
     Suite *suite = suite_create(name);

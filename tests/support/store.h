@@ -32,6 +32,8 @@ struct store {
 /* Makes a store of that kind (the loop's number); asserts that it works. */
 struct store *store_new(int kind);
 void store_free(struct store *s);
+/* The kind that is the server STINT_TEST_STORE names, bare; -1, told as a skip: it is not there. */
+int store_kind_of_server(void);
 /* One more handle on the same store, bare; to be closed by the caller. */
 struct datastore *store_handle(struct store *s);
 
