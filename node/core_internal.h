@@ -244,7 +244,7 @@ struct core {
     /* ranges in hand and their jobs */
     struct hold *holds[HOLDS_MAX];
     size_t n_holds;
-    size_t loaded;       /* loaded tasks that have not started */
+    size_t loaded;       /* rows loaded that have not started */
     size_t loaded_bytes; /* of all pages */
     struct call load;
     struct hold *load_hold;
@@ -332,6 +332,8 @@ void hold_remove(struct core *core, struct hold *hold);
 void holds_tick(struct core *core);
 uint64_t holds_due_ms(const struct core *core);
 void holds_release(struct core *core);
+/* Work in hand: holes count for a while only, as their rows may never come. */
+int64_t holds_old_holes(const struct core *core, const struct lane_view *lane);
 int64_t holds_unstarted(const struct core *core, const struct lane_view *lane); /* NULL: all */
 int64_t holds_unstarted_before(const struct core *core, int32_t priority); /* that and higher */
 void holds_shed(struct core *core, int32_t lane); /* half of the longest unstarted tail goes */

@@ -20,6 +20,7 @@
 enum {
     HOLE_WAIT_MS_MIN = 2,
     HOLE_WAIT_MS_MAX = 1000,
+    HOLE_OLD_MS = 2000, /* no submitter is that slow as a rule: its rows may never come */
     VOIDS_MAX = 256,
     DROP_MS_MAX = 100, /* a finished range waits that long for a claim to ride on */
 };
@@ -41,10 +42,10 @@ static void count(struct page *page, uint8_t state, size_t n, bool add)
     size_t by = add ? n : (size_t)0 - n; /* wraps: the counters stay >= 0 */
     if (state == TASK_READY)
         hold->ready += by;
-    if (task_waits(state)) {
+    if (task_waits(state))
         hold->waiting += by;
+    if (task_waits(state) && state != TASK_HOLE) /* a hole is no row: others load behind it */
         core->loaded += by;
-    }
     if (state == TASK_CHECK)
         page->checks += by;
     if (state == TASK_HOLE)
@@ -131,11 +132,31 @@ void holds_release(struct core *core)
     arena_release(&core->again.run.mem);
 }
 
+/* Missing rows that are no work in sight any more. */
+static int64_t old_holes(const struct hold *hold)
+{
+    int64_t n = 0;
+    uint64_t now = core_now(hold->core);
+    for (const struct page *page = hold->pages; page != NULL; page = page->next)
+        if (page->holes > 0 && page->hole_since_ms != 0 && now - page->hole_since_ms >= HOLE_OLD_MS)
+            n += (int64_t)page->holes;
+    return n;
+}
+
+int64_t holds_old_holes(const struct core *core, const struct lane_view *lane)
+{
+    int64_t n = 0;
+    for (size_t i = 0; i < core->n_holds; i++)
+        if (core->holds[i]->lane == lane && core->holds[i]->state == HOLD_LIVE)
+            n += old_holes(core->holds[i]);
+    return n;
+}
+
 static int64_t hold_unstarted(const struct hold *hold)
 {
     if (hold->state != HOLD_LIVE)
         return 0;
-    return hold->range.b - hold->next_load + (int64_t)hold->waiting;
+    return hold->range.b - hold->next_load + (int64_t)hold->waiting - old_holes(hold);
 }
 
 int64_t holds_unstarted(const struct core *core, const struct lane_view *lane)

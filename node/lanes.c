@@ -287,7 +287,8 @@ static int64_t want_of(const struct core *core, const struct lane_view *lane, bo
     /* Claims are worth making by the half: one claim for many jobs. */
     if (target <= 0 || unstarted * 2 > target)
         return 0;
-    int64_t want = target - unstarted;
+    /* Ids whose submitter died come in stretches: as many again, so that they are soon passed. */
+    int64_t want = target - unstarted + holds_old_holes(core, lane);
     int64_t share = lane->backlog / (2 * (int64_t)core->live_nodes);
     if (want > share)
         want = share;
