@@ -61,7 +61,7 @@ mongodb_enter_root()
     # shellcheck disable=SC2016 # expanded by the inner bash
     in_root=(unshare --mount --propagation private bash -c '
         mount --rbind /dev "$1/dev" && mount --rbind /proc "$1/proc" &&
-            mount --bind "$3" "$1/srv/data" && cd / || exit 125
+            mount --rbind "$3" "$1/srv/data" && cd / || exit 125
         root=$1 ids=$2
         shift 3
         exec chroot --groups= --userspec="$ids" "$root" "$@"' in-root "$1" "$ids" "$3")
