@@ -167,7 +167,8 @@ void mongo_uri_settle(mongoc_uri_t *uri, int32_t timeout_ms)
     timeout_cap(uri, MONGOC_URI_SERVERSELECTIONTIMEOUTMS, timeout_ms * 2 / 3);
     timeout_cap(uri, MONGOC_URI_HEARTBEATFREQUENCYMS, MONGO_TIMEOUT_MS);
     mongoc_uri_set_option_as_bool(uri, MONGOC_URI_RETRYWRITES, false);
-    mongoc_uri_set_option_as_utf8(uri, MONGOC_URI_APPNAME, "stint");
+    if (mongoc_uri_get_option_as_utf8(uri, MONGOC_URI_APPNAME, NULL) == NULL)
+        mongoc_uri_set_option_as_utf8(uri, MONGOC_URI_APPNAME, "stint");
     mongoc_read_concern_t *read = mongoc_read_concern_new();
     mongoc_read_concern_set_level(read, MONGOC_READ_CONCERN_LEVEL_MAJORITY);
     mongoc_uri_set_read_concern(uri, read);

@@ -4,5 +4,5 @@
 
 int main(void)
 {
-    return cut_main("cut late", WIRE_LATE);
+    return cut_main("cut late", CUT_LATE);
 }

@@ -4,5 +4,5 @@
 
 int main(void)
 {
-    return cut_main("cut reply", WIRE_CUT_REPLY);
+    return cut_main("cut reply", CUT_REPLY);
 }

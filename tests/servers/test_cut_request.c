@@ -4,5 +4,5 @@
 
 int main(void)
 {
-    return cut_main("cut request", WIRE_CUT_REQUEST);
+    return cut_main("cut request", CUT_REQUEST);
 }

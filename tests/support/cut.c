@@ -1,9 +1,9 @@
 /* What a step comes to when one of its requests is lost (cut.h).
  *
  * For every scenario and every k, the kth request that the step sends is lost: its reply, or it
- * itself, or it comes late, after the step was tried again. The step must say so; "nothing was
- * written" must be true; the same handle must work at once; and a second try must leave what a step
- * that was never cut leaves. */
+ * itself, or it comes late, after the step was tried again; or the server fails it. The step must
+ * say so; "nothing was written" must be true; the same handle must work at once; and a second try
+ * must leave what a step that was never cut leaves. */
 #include "tests/support/cut.h"
 
 #include <stdio.h>
@@ -12,20 +12,31 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "datastore/mongo.h"
 #include "tests/support/scenes.h"
+#include "tests/support/wire_proxy.h"
 
 enum { REQUESTS_MAX = 40, CASE_SECONDS = 120, WORKERS = 8 };
 /* The driver takes up to a second to connect anew: a late request mostly comes after a second try
  * has ended. */
 enum { LATE_MS = 1800, LATE_WAIT_MS = 20000 };
 
-static enum wire_fault fault_of_suite;
+static enum cut_fault fault_of_suite;
+
+static const enum wire_fault wire_faults[] = {
+    [CUT_REPLY] = WIRE_CUT_REPLY, [CUT_REQUEST] = WIRE_CUT_REQUEST, [CUT_LATE] = WIRE_LATE};
+
+static bool by_proxy(void)
+{
+    return fault_of_suite <= CUT_LATE;
+}
 
 struct cut {
     const struct scenario *scenario;
     struct scene *scene;
-    struct wire_proxy *proxy;
-    struct datastore *ds; /* through the proxy */
+    struct wire_proxy *proxy; /* NULL: the server itself fails */
+    struct datastore *ds;     /* through the proxy */
+    uint64_t n_commands;      /* that ds had sent before */
     uint32_t k;
 };
 
@@ -43,19 +54,46 @@ static char *uncut(const struct scenario *scenario)
 }
 
 /* mongodb://HOST:PORT/... through the proxy. */
-static void open_cut(struct cut *cut)
+static void proxy_start(struct cut *cut, char *uri, size_t size)
 {
-    char host[64], uri[300];
+    char host[64];
     int port = 0, rest = 0;
-    struct error err;
     const char *direct = cut->scene->s->uri;
     ck_assert_int_eq(sscanf(direct, "mongodb://%63[^:/]:%d%n", host, &port, &rest), 2);
     cut->proxy = wire_proxy_start(host, (uint16_t)port);
     ck_assert_ptr_nonnull(cut->proxy);
-    snprintf(uri, sizeof(uri), "mongodb://127.0.0.1:%d%s", wire_proxy_port(cut->proxy),
-             direct + rest);
+    snprintf(uri, size, "mongodb://127.0.0.1:%d%s", wire_proxy_port(cut->proxy), direct + rest);
+}
+
+static void open_cut(struct cut *cut)
+{
+    char uri[300];
+    struct error err;
+    if (by_proxy())
+        proxy_start(cut, uri, sizeof(uri));
+    else
+        snprintf(uri, sizeof(uri), "%s&appName=" CUT_APP, cut->scene->s->uri);
     int rc = datastore_open(uri, DS_COPY, &cut->ds, &err);
     ck_assert_msg(rc == 0, "%s", err.text);
+}
+
+static void arm(struct cut *cut)
+{
+    cut->n_commands = mongo_counts_of(cut->ds).commands;
+    if (by_proxy())
+        ck_assert(
+            wire_proxy_trap(cut->proxy, (struct wire_trap){.fault = wire_faults[fault_of_suite],
+                                                           .nth = cut->k,
+                                                           .late_ms = LATE_MS}));
+    else
+        fail_point_set(fault_of_suite, cut->k);
+}
+
+static bool fired(const struct cut *cut)
+{
+    if (by_proxy())
+        return wire_proxy_fired(cut->proxy, wire_faults[fault_of_suite]) > 0;
+    return mongo_counts_of(cut->ds).commands >= cut->n_commands + cut->k;
 }
 
 static void assert_same(const struct cut *cut, const char *got, const char *want)
@@ -71,12 +109,17 @@ static void assert_unchanged(const struct cut *cut, const char *before)
     free(now);
 }
 
+static const bool not_carried_out[] = {
+    [CUT_REQUEST] = true, [CUT_REFUSED] = true, [CUT_INTERNAL] = true, [CUT_CONCERN] = false};
+
 /* The try whose kth request is lost; *ret_known: its code tells that nothing was written. */
 static int first_try(struct cut *cut, const char *before)
 {
     const struct scenario *scenario = cut->scenario;
     int rc = scene_try(cut->scene, cut->ds, NULL);
-    if (wire_proxy_fired(cut->proxy, fault_of_suite) == 0) {
+    if (!by_proxy())
+        fail_point_set(fault_of_suite, 0);
+    if (!fired(cut)) {
         ck_assert_msg(rc == 0, "%s: %d", scenario->name, rc);
         return rc;
     }
@@ -84,8 +127,7 @@ static int first_try(struct cut *cut, const char *before)
     ck_assert_msg(rc == 0 || known || (rc == ERR_UNKNOWN_OUTCOME && ds_kind_writes(scenario->kind)),
                   "%s, request %u lost: %d", scenario->name, cut->k, rc);
     /* A read that was lost was repeated by the driver, and the step went on. */
-    if ((known && !scenario->voids) ||
-        (rc != 0 && fault_of_suite == WIRE_CUT_REQUEST && cut->k == 1))
+    if ((known && !scenario->voids) || (rc != 0 && cut->k == 1 && not_carried_out[fault_of_suite]))
         assert_unchanged(cut, before);
     return rc;
 }
@@ -107,14 +149,14 @@ static bool cut_at(const struct scenario *scenario, uint32_t k, const char *want
     struct cut cut = {.scenario = scenario, .scene = scene_new(scenario), .k = k};
     open_cut(&cut);
     char *before = scene_dump(cut.scene, false);
-    ck_assert(wire_proxy_trap(
-        cut.proxy, (struct wire_trap){.fault = fault_of_suite, .nth = k, .late_ms = LATE_MS}));
+    arm(&cut);
     int rc = first_try(&cut, before);
-    bool fired = wire_proxy_fired(cut.proxy, fault_of_suite) > 0;
-    if (fired) {
-        ck_assert_uint_eq(wire_proxy_fired(cut.proxy, fault_of_suite), 1);
+    bool was_cut = fired(&cut);
+    if (was_cut) {
+        if (by_proxy())
+            ck_assert_uint_eq(wire_proxy_fired(cut.proxy, wire_faults[fault_of_suite]), 1);
         second_try(&cut, rc == 0);
-        if (fault_of_suite == WIRE_LATE)
+        if (fault_of_suite == CUT_LATE)
             ck_assert(wire_proxy_await(cut.proxy, WIRE_LATE_DONE, 1, LATE_WAIT_MS));
         char *got = scene_dump(cut.scene, scenario->leaves);
         assert_same(&cut, got, want);
@@ -123,14 +165,13 @@ static bool cut_at(const struct scenario *scenario, uint32_t k, const char *want
     free(before);
     wire_proxy_stop(cut.proxy);
     scene_free(cut.scene, cut.ds);
-    return fired;
+    return was_cut;
 }
 
-START_TEST(every_request_of_a_step_is_lost_once)
+static void lose_each(const struct scenario *scenario)
 {
-    const struct scenario *scenario = &scenarios[_i];
     /* That a reply is lost is all that can befall a read. */
-    if (fault_of_suite != WIRE_CUT_REPLY && !ds_kind_writes(scenario->kind) && !scenario->voids)
+    if (fault_of_suite != CUT_REPLY && !ds_kind_writes(scenario->kind) && !scenario->voids)
         return;
     char *want = uncut(scenario);
     uint32_t k = 1;
@@ -138,6 +179,20 @@ START_TEST(every_request_of_a_step_is_lost_once)
         ck_assert_uint_lt(++k, REQUESTS_MAX);
     ck_assert_msg(k > 1, "%s sent nothing", scenario->name);
     free(want);
+}
+
+START_TEST(every_request_of_a_step_is_lost_once)
+{
+    lose_each(&scenarios[_i]);
+    scenes_await();
+}
+END_TEST
+
+/* One after another, since there is one fail point; in one process, to wait once at the end. */
+START_TEST(every_command_of_every_step_is_failed_once)
+{
+    for (size_t i = 0; i < n_scenarios; i++)
+        lose_each(&scenarios[i]);
     scenes_await();
 }
 END_TEST
@@ -153,7 +208,7 @@ START_TEST(every_kind_has_a_scenario)
 }
 END_TEST
 
-/* Every WORKERSth scenario. The namespace of its store is this process's own. */
+/* Every WORKERSth scenario, or all. The namespace of its store is this process's own. */
 static int worker_main(const char *name, int worker)
 {
     Suite *suite = suite_create(name);
@@ -161,7 +216,9 @@ static int worker_main(const char *name, int worker)
     tcase_set_timeout(tcase, CASE_SECONDS);
     if (worker == 0)
         tcase_add_test(tcase, every_kind_has_a_scenario);
-    for (int i = worker; i < (int)n_scenarios; i += WORKERS)
+    if (!by_proxy())
+        tcase_add_test(tcase, every_command_of_every_step_is_failed_once);
+    for (int i = worker; by_proxy() && i < (int)n_scenarios; i += WORKERS)
         tcase_add_loop_test(tcase, every_request_of_a_step_is_lost_once, i, i + 1);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);
@@ -171,13 +228,15 @@ static int worker_main(const char *name, int worker)
     return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
-int cut_main(const char *name, enum wire_fault fault)
+int cut_main(const char *name, enum cut_fault fault)
 {
     int result = EXIT_SUCCESS;
     if (store_kind_of_server() < 0)
         return 77;
     fault_of_suite = fault;
     /* Side by side, since nearly all of the time goes by until the driver connects anew. */
+    if (!by_proxy())
+        return worker_main(name, 0); /* there is one fail point for all */
     for (int worker = 0; worker < WORKERS; worker++) {
         pid_t pid = fork();
         if (pid == 0)
