@@ -197,6 +197,57 @@ START_TEST(every_command_of_every_step_is_failed_once)
 }
 END_TEST
 
+/* ---- the making of a store ------------------------------------------------------------------ */
+
+/* A namespace of its own, in which there is nothing yet, is made anew by `uri`. False: fewer than k
+ * requests were sent. */
+static bool make_cut_at(struct cut *cut, const char *want)
+{
+    struct scene *scene = cut->scene;
+    char through[300], uri[sizeof(scene->s->uri) + 16];
+    struct error err = {0};
+    struct datastore *ds = NULL;
+    snprintf(uri, sizeof(uri), "%s.made%u", scene->s->uri, cut->k);
+    proxy_start(cut, through, sizeof(through) - 16);
+    snprintf(through + strlen(through), 16, ".made%u", cut->k);
+    ck_assert(wire_proxy_trap(cut->proxy, (struct wire_trap){.fault = wire_faults[fault_of_suite],
+                                                             .nth = cut->k,
+                                                             .late_ms = LATE_MS}));
+    int rc = datastore_open(through, DS_CREATE, &ds, &err);
+    bool was_cut = wire_proxy_fired(cut->proxy, wire_faults[fault_of_suite]) > 0;
+    ck_assert_msg(rc == 0 || (was_cut && (rc == ERR_UNAVAILABLE || rc == ERR_UNKNOWN_OUTCOME)),
+                  "request %u: %d %s", cut->k, rc, err.text);
+    ck_assert((ds != NULL) == (rc == 0));
+    datastore_close(ds);
+    rc = datastore_open(uri, DS_CREATE, &scene->reader, &err);
+    ck_assert_msg(rc == 0, "request %u was lost: %d %s", cut->k, rc, err.text);
+    if (was_cut && fault_of_suite == CUT_LATE)
+        ck_assert(wire_proxy_await(cut->proxy, WIRE_LATE_DONE, 1, LATE_WAIT_MS));
+    char *got = scene_dump(scene, false);
+    assert_same(cut, got, want);
+    free(got);
+    wire_proxy_stop(cut->proxy);
+    datastore_close(scene->reader);
+    return was_cut;
+}
+
+START_TEST(every_request_of_a_stores_making_is_lost_once)
+{
+    static const struct scenario making = {.kind = DS_META_READ, .name = "making a store"};
+    struct scene scene = {.s = store_new(store_kind_of_server())};
+    struct cut cut = {.scenario = &making, .scene = &scene, .k = 1};
+    scene.reader = scene.s->ds;
+    char *want = scene_dump(&scene, false);
+    while (make_cut_at(&cut, want))
+        ck_assert_uint_lt(++cut.k, REQUESTS_MAX);
+    ck_assert_uint_gt(cut.k, 1);
+    free(want);
+    store_free(scene.s);
+}
+END_TEST
+
+/* ---- all of them ---------------------------------------------------------------------------- */
+
 START_TEST(every_kind_has_a_scenario)
 {
     for (int kind = 0; kind < DS_KINDS; kind++) {
@@ -216,9 +267,11 @@ static int worker_main(const char *name, int worker)
     tcase_set_timeout(tcase, CASE_SECONDS);
     if (worker == 0)
         tcase_add_test(tcase, every_kind_has_a_scenario);
+    if (worker == WORKERS)
+        tcase_add_test(tcase, every_request_of_a_stores_making_is_lost_once);
     if (!by_proxy())
         tcase_add_test(tcase, every_command_of_every_step_is_failed_once);
-    for (int i = worker; by_proxy() && i < (int)n_scenarios; i += WORKERS)
+    for (int i = worker; by_proxy() && worker < WORKERS && i < (int)n_scenarios; i += WORKERS)
         tcase_add_loop_test(tcase, every_request_of_a_step_is_lost_once, i, i + 1);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);
@@ -237,7 +290,7 @@ int cut_main(const char *name, enum cut_fault fault)
     /* Side by side, since nearly all of the time goes by until the driver connects anew. */
     if (!by_proxy())
         return worker_main(name, 0); /* there is one fail point for all */
-    for (int worker = 0; worker < WORKERS; worker++) {
+    for (int worker = 0; worker <= WORKERS; worker++) {
         pid_t pid = fork();
         if (pid == 0)
             exit(worker_main(name, worker));
