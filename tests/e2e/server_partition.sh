@@ -9,7 +9,7 @@
 servers_need ferretdb
 if [ -z "${APART:-}" ]; then
     unshare --mount --net true 2>/dev/null || skip "no namespaces to be had here"
-    [ -n "$(command -v ip)" ] || skip "no program ip (package iproute2)"
+    mongodb_need_package ip iproute2 >"$WORK/install.log" 2>&1 || skip "no program ip (iproute2)"
     rm -rf "$WORK"
     STINT=$program STINT_BUILD=$STINT_BUILD APART=1 exec unshare --net bash "$0"
 fi

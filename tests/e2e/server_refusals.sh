@@ -6,6 +6,7 @@
 # password, name, host, port and certificate for each.
 . "$(dirname "$0")/helpers/servers.sh"
 servers_need ferretdb
+mongodb_need_package openssl openssl >"$WORK/install.log" 2>&1 || skip "no program openssl"
 secret=s3cr3t-$RANDOM$RANDOM
 
 mongodb_postgres_start "$WORK/postgres" || fail "PostgreSQL does not start"
