@@ -211,8 +211,8 @@ static int copy_stores(struct cli *cli, struct store_copy *copy)
         copy_print(cli, copy, rc == 0);
     if (rc == ERR_CONFLICT)
         return cli_error(CLI_FAILED,
-                         "the two differ: something has changed in the source meanwhile, which the "
-                         "same command again adds where it is new; if they still differ, delete "
+                         "the two differ, as when somebody has used the source meanwhile; what is "
+                         "new there the same command again adds; if they differ then, too, delete "
                          "the copy and begin anew");
     return rc < 0 ? cli_fail(&err) : CLI_OK;
 }
@@ -272,7 +272,7 @@ const struct cli_command store_copy_command = {
     .notes = "SRC and DST are URIs, or @PATH for a file that holds one. No node may be alive in "
              "either; DST must be empty, or not there. Until the copy is complete, no other "
              "command takes DST. Interrupted, the same command again goes on. At last both are "
-             "read and compared: exit status 1 when they differ, since SRC has changed meanwhile.",
+             "read and compared: exit status 1 when they differ, as when SRC was used meanwhile.",
     .example = "  stint store copy sqlite:/srv/stint.db @/etc/stint/mongodb.uri",
     .operands_min = 2,
     .operands_max = 2,

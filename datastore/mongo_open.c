@@ -10,12 +10,23 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <strings.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "datastore/mongo_store.h"
 #include "datastore/uri.h"
 
 static pthread_once_t driver_once = PTHREAD_ONCE_INIT;
+
+/* The driver keeps counters in shared memory, by its own constructor, whatever store is used. Their
+ * name goes at once, and they live as long as the process: one that is killed leaves nothing, and
+ * the next of that pid is not told off for it on standard error. */
+static void __attribute__((constructor)) counters_unlink(void)
+{
+    char name[32];
+    snprintf(name, sizeof(name), "/mongoc-%u", (unsigned)getpid());
+    (void)shm_unlink(name);
+}
 
 /* The driver would write to standard error. */
 static void driver_quiet(mongoc_log_level_t level, const char *domain, const char *text, void *ctx)
