@@ -134,8 +134,10 @@ static int uri_check(const char *uri, const char *shown, struct error *err)
 {
     const char *user = strstr(uri, "://");
     for (const char *at = uri; *at != '\0'; at++)
-        if ((unsigned char)*at < ' ')
-            return error_set(err, ERR_INVALID, "a MongoDB URI with a control character");
+        if ((unsigned char)*at <= ' ')
+            return error_set(err, ERR_INVALID,
+                             "a MongoDB URI with white space or a control character in it; in a "
+                             "password, ' ' is %%20");
     if (user == NULL || !uri_has_password(uri))
         return 0;
     user += strlen("://");

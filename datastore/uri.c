@@ -2,6 +2,7 @@
  * password with an unescaped '/', '?' or '@' makes a URI that no parser takes, and it is the error
  * about it that would show the password.
  * Pure; any thread. */
+#define _GNU_SOURCE /* strcasestr */
 #include "datastore/uri.h"
 
 #include <string.h>
@@ -49,11 +50,15 @@ static bool host_list(struct piece text)
     return true;
 }
 
-/* What stands between the user's name and the host. `uri`: what follows "://". */
+/* What stands between the user's name and the host. `uri`: what follows "://". Only the value of a
+ * setting can hold an '@' that has nothing to do with it. */
 static bool user_secret(struct piece uri, struct piece *ret_secret)
 {
     struct piece authority = {uri.at, first_of(uri, "/?")};
+    struct piece query = {first_of(uri, "?"), uri.end};
     const char *at = last_of(authority, '@');
+    if (at == NULL)
+        at = last_of((struct piece){uri.at, first_of(query, "=&")}, '@');
     if (at == NULL && !host_list(authority))
         at = last_of(uri, '@');
     if (at == NULL)
@@ -117,11 +122,35 @@ static void uri_walk(struct piece uri, struct out *out)
     }
 }
 
+/* Behind the next "://", or what a person may write for it; NULL: there is none. */
+static const char *uri_begin(const char *text)
+{
+    static const char *const schemes[] = {"://", "mongodb:", "mongodb+srv:"};
+    const char *first = NULL, *begin = NULL;
+    for (size_t i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++) {
+        const char *found = strcasestr(text, schemes[i]);
+        if (found == NULL || (first != NULL && found >= first))
+            continue;
+        first = found;
+        begin = found + strlen(schemes[i]);
+        begin += strspn(begin, "/");
+    }
+    return begin;
+}
+
+/* A URI ends at white space, unless that stands before the '@' of its host: in a password. */
+static const char *uri_end(const char *uri)
+{
+    static const char white[] = " \t\r\n";
+    const char *host = last_of((struct piece){uri, uri + strcspn(uri, "/?")}, '@');
+    return (host != NULL ? host : uri) + strcspn(host != NULL ? host : uri, white);
+}
+
 static void walk(const char *text, struct out *out)
 {
     const char *at = text;
-    for (const char *scheme; (scheme = strstr(at, "://")) != NULL;) {
-        struct piece uri = {scheme + 3, scheme + 3 + strcspn(scheme + 3, " \t\r\n")};
+    for (const char *begin; (begin = uri_begin(at)) != NULL;) {
+        struct piece uri = {begin, uri_end(begin)};
         put(out, (struct piece){at, uri.at});
         uri_walk(uri, out);
         at = uri.end;

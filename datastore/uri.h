@@ -13,7 +13,7 @@
 bool uri_has_password(const char *text);
 
 /* The text with *** in the place of what is secret, in each URI that stands in it (a URI ends at
- * white space); cut to fit `size`, at least 1. Returns `shown`. */
+ * white space behind its host); cut to fit `size`, at least 1. Returns `shown`. */
 char *uri_redact(char *shown, size_t size, const char *text);
 
 #endif
