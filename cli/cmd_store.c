@@ -86,7 +86,10 @@ static void info_print(const struct cli *cli, const struct info *info)
         json_text(&json, "backend", info->backend);
         json_number(&json, "schema", info->meta.schema_version);
         json_time(&json, "created", info->meta.created_ms);
-        json_number(&json, "bytes", info->bytes);
+        if (info->bytes >= 0)
+            json_number(&json, "bytes", info->bytes);
+        else
+            json_null(&json, "bytes");
         json_number(&json, "ids", info->ids);
         json_number(&json, "queues", (int64_t)info->queues);
         json_number(&json, "lanes", (int64_t)info->lanes);

@@ -21,8 +21,8 @@
 
 enum {
     STREAM_WAIT_MS = 2000,  /* the server answers then at the latest; below the socket's time-out */
-    STREAM_AGAIN_MS = 1000, /* before it is opened again */
-    STREAM_FAILURES = 5,    /* in a row at the start, after which there is taken to be none */
+    STREAM_AGAIN_MS = 1000, /* before it is opened again ... */
+    STREAM_FAILED_MS = 2000, /* ... after a try that failed: as often as nodes look without one */
 };
 
 static_assert((int)STREAM_WAIT_MS < (int)MONGO_TIMEOUT_MS, "an answer is awaited that long");
@@ -68,7 +68,7 @@ static void stream_wake(struct mongo_stream *stream)
     (void)eventfd_write(stream->fd, 1); /* EAGAIN: it is readable already */
 }
 
-/* Until it breaks. False: it never worked. */
+/* Until it breaks. False: it never worked. What came before it was open is taken for a wake. */
 static bool stream_follow(struct mongo_stream *stream)
 {
     bson_t *pipeline = stream_pipeline(stream);
@@ -81,6 +81,7 @@ static bool stream_follow(struct mongo_stream *stream)
     const bson_t *event, *reply;
     bson_error_t error;
     bool worked = !mongoc_change_stream_error_document(changes, &error, &reply), broken = !worked;
+    stream_wake(stream);
     while (!broken && !atomic_load(&stream->over)) {
         if (mongoc_change_stream_next(changes, &event))
             stream_wake(stream);
@@ -97,13 +98,10 @@ static bool stream_follow(struct mongo_stream *stream)
 static void *stream_main(void *ctx)
 {
     struct mongo_stream *stream = ctx;
-    int failures = 0;
-    while (!atomic_load(&stream->over) && failures < STREAM_FAILURES) {
-        failures = stream_follow(stream) ? 0 : failures + 1;
-        if (atomic_load(&stream->over))
-            break;
-        usleep(STREAM_AGAIN_MS * 1000);
-        stream_wake(stream); /* whatever came meanwhile */
+    while (!atomic_load(&stream->over)) {
+        int again_ms = stream_follow(stream) ? STREAM_AGAIN_MS : STREAM_FAILED_MS;
+        if (!atomic_load(&stream->over))
+            usleep((useconds_t)again_ms * 1000);
     }
     stream_drop(stream);
     return NULL;
