@@ -12,6 +12,7 @@ enum {
     MONGO_TIMEOUT_MS = 3000, /* for the reply to a command, and to find a server; below the lease */
     MONGO_ROWS = 1000,       /* rows of one insert statement */
     MONGO_ROWS_BYTES = 1 << 20,
+    MONGO_COMMAND_BYTES = 16 << 20, /* a document, and a command with all it carries, at most */
 };
 
 /* `mongodb://` or `mongodb+srv://`, the database as path (default: stint), and `namespace=NAME`

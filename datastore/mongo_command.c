@@ -134,6 +134,12 @@ static bool reply_of_change(const bson_t *reply)
 int mongo_command(struct mongo_store *store, const bson_t *command, bool writes, bson_t *ret_reply)
 {
     bson_error_t error;
+    /* The driver sends it, and some servers take it, but mongod hangs up. */
+    if (command->len > MONGO_COMMAND_BYTES) {
+        bson_init(ret_reply);
+        return error_set(store->err, ERR_LIMIT, "%.200s: a command of %" PRIu32 " bytes",
+                         store->shown, command->len);
+    }
     bool good = writes
                     ? mongoc_client_write_command_with_opts(store->client, store->database, command,
                                                             &store->write_opts, ret_reply, &error)

@@ -17,6 +17,7 @@ enum {
     RANGE_ROWS = 4096, /* of one statement: a slow server, too, is done with it in time */
     GROUP_ROWS = 512,
     GROUP_BYTES = 512 << 10,
+    STATEMENT_BYTES = 2 << 20, /* the largest row alone may be more */
     CANCEL_TRIES = 8,
 };
 
@@ -70,9 +71,9 @@ struct ending_row {
     struct outcome *outcome;
     struct job job; /* afterwards */
     int64_t id;
-    size_t bytes;
-    bool there; /* it was read, or need not be */
-    bool changes;
+    size_t bytes; /* of what it becomes, about */
+    bool there;   /* it was read, or need not be */
+    bool changes; /* ... and is still to be written */
 };
 
 struct group {
@@ -146,6 +147,20 @@ static bool needs_no_reading(const struct outcome *outcome)
     return outcome->run == 1 && (outcome->kind == OUTCOME_DONE || outcome->kind == OUTCOME_FAILED);
 }
 
+/* What an ending takes in a command, about: texts, and its other fields. */
+static size_t ending_room(const struct job_ending *ending)
+{
+    enum { FIELDS_BYTES = 256 };
+    size_t bytes = FIELDS_BYTES;
+    if (ending == NULL)
+        return bytes;
+    bytes += ending_bytes(ending) + (ending->error != NULL ? strlen(ending->error) : 0);
+    for (size_t i = 0; i < ending->n_trace; i++)
+        bytes +=
+            FIELDS_BYTES + (ending->trace[i].error != NULL ? strlen(ending->trace[i].error) : 0);
+    return bytes;
+}
+
 static int rows_work_out(struct group *group)
 {
     const struct ending_row *wanted[GROUP_ROWS];
@@ -162,6 +177,7 @@ static int rows_work_out(struct group *group)
     for (size_t i = 0; rc == 0 && i < group->n; i++) {
         struct ending_row *row = &group->rows[i];
         row->changes = row->there && step_finish(&row->job, row->outcome, group->call->mem);
+        row->bytes = row->changes ? ending_room(row->job.ending) : 0;
     }
     return rc;
 }
@@ -250,23 +266,35 @@ static int rows_write(struct group *group, const struct ending_row *const *rows,
     return 0;
 }
 
+/* The rows from the ith on that are written with it: earlier runs that rows keep are many times
+ * what they end with, so not all that are alike may fit one command. */
+static size_t alike_take(struct group *group, size_t i, const struct ending_row **alike)
+{
+    const struct ending_row *first = &group->rows[i];
+    size_t n = 0, bytes = 0;
+    for (size_t j = i; j < group->n; j++) {
+        struct ending_row *row = &group->rows[j];
+        if (!row->changes || row->outcome->run != first->outcome->run ||
+            job_state_finished(row->job.state) != job_state_finished(first->job.state) ||
+            (n > 0 && bytes + row->bytes > STATEMENT_BYTES))
+            continue;
+        bytes += row->bytes;
+        alike[n++] = row;
+    }
+    return n;
+}
+
 static int group_write(struct group *group)
 {
     int rc = rows_work_out(group);
     for (size_t i = 0; rc == 0 && i < group->n; i++) {
-        const struct ending_row *first = &group->rows[i], *alike[GROUP_ROWS];
-        bool written = !first->changes, last = job_state_finished(first->job.state);
-        size_t n = 0;
-        for (size_t j = 0; j < group->n; j++) {
-            const struct ending_row *row = &group->rows[j];
-            if (!row->changes || row->outcome->run != first->outcome->run ||
-                job_state_finished(row->job.state) != last)
-                continue;
-            written = written || j < i; /* with an earlier one */
-            alike[n++] = row;
-        }
-        if (!written)
-            rc = rows_write(group, alike, n);
+        const struct ending_row *alike[GROUP_ROWS];
+        if (!group->rows[i].changes)
+            continue;
+        size_t n = alike_take(group, i, alike);
+        rc = rows_write(group, alike, n);
+        for (size_t k = 0; k < n; k++)
+            row_of(group, alike[k]->id)->changes = false;
     }
     group->n = group->bytes = 0;
     return rc;

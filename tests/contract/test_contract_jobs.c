@@ -558,6 +558,46 @@ CONTRACT_TEST(traces_are_bounded, s)
 
 /* ---- cancel --------------------------------------------------------------------------------- */
 
+/* Together they are more than a server takes in one command. */
+CONTRACT_TEST(many_jobs_with_long_traces_end_at_once, s)
+{
+    enum { JOBS = 240, AT_ONCE = 40, RUN = LIMIT_TRACE_ATTEMPTS + 1 };
+    static struct outcome outcomes[JOBS];
+    static uint8_t text[LIMIT_TRACE_OUTPUT_BYTES];
+    memset(text, 'x', sizeof(text));
+    struct job_attempt trace[LIMIT_TRACE_ATTEMPTS];
+    for (int32_t i = 0; i < LIMIT_TRACE_ATTEMPTS; i++)
+        trace[i] = (struct job_attempt){.run = i + 1, .output = {text, sizeof(text)}};
+    const struct job_ending before = {.trace = trace, .n_trace = LIMIT_TRACE_ATTEMPTS};
+    const struct job_ending last = {.output = {text, 1}};
+    int64_t id = reserve(s, LANE_DEFAULT, JOBS);
+    for (int at = 0; at < JOBS; at += AT_ONCE) {
+        struct job jobs[AT_ONCE];
+        for (int i = 0; i < AT_ONCE; i++) {
+            jobs[i] = plain_job(id + at + i, 1);
+            jobs[i].run = RUN;
+            jobs[i].ending = &before;
+        }
+        struct ds_step step = {.kind = DS_INSERT, .insert = {.jobs = jobs, .n_jobs = AT_ONCE}};
+        ck_assert_int_eq(do_step(s, &step), 0);
+    }
+    for (int i = 0; i < JOBS; i++)
+        outcomes[i] = (struct outcome){.id = id + i,
+                                       .count = 1,
+                                       .run = RUN,
+                                       .kind = i % 2 == 0 ? OUTCOME_DONE : OUTCOME_FAILED,
+                                       .node = NODE_A,
+                                       .ending = &last};
+    struct ds_step step = {.kind = DS_FINISH, .finish = {.outcomes = outcomes, .n = JOBS}};
+    ck_assert_int_eq(do_step(s, &step), 0);
+    for (int i = 0; i < JOBS; i++)
+        ck_assert_uint_eq(outcomes[i].ret_accepted, 1);
+    struct job job = job_now(s, id + JOBS - 1);
+    ck_assert_int_eq(job.state, JOB_FAILED);
+    ck_assert_uint_eq(job.ending->n_trace, LIMIT_TRACE_ATTEMPTS);
+    assert_bytes(job.ending->trace[0].output, text, sizeof(text));
+}
+
 CONTRACT_TEST(an_unfinished_job_is_cancelled_once, s)
 {
     static const enum job_state states[] = {JOB_QUEUED, JOB_SCHEDULED, JOB_BLOCKED};
@@ -628,6 +668,7 @@ int main(void)
         interruptions_have_a_limit_of_their_own,
         a_job_that_ends_well_keeps_its_earlier_runs,
         traces_are_bounded,
+        many_jobs_with_long_traces_end_at_once,
         an_unfinished_job_is_cancelled_once,
         a_finished_job_is_not_cancelled,
         a_cancelled_job_keeps_its_earlier_runs,
