@@ -197,6 +197,8 @@ mongodb_run_postgres()
     local folder=$1 port=$2 in_root
     shift 2
     mongodb_enter_root "$mongodb_root" postgres "$folder"
+    # Of one that was killed (none runs here): its number may be another PostgreSQL's by now.
+    rm -f "$folder/data/postmaster.pid"
     mongodb_launch "$folder" "${in_root[@]}" "$mongodb_pg/postgres" -D /srv/data/data -p "$port" \
         "$@" &&
         mongodb_settled "$folder" "${in_root[@]}" "$mongodb_pg/pg_isready" --quiet \
