@@ -78,7 +78,7 @@ int mongo_code_of(const bson_error_t *error, const bson_t *reply, bool writes)
 }
 
 /* What is not in the server's own words: who lacks which right, and what a server probably wants
- * that hangs up on us at once. */
+ * that has never answered. */
 static void put_in_words(const struct mongo_store *store, int code, bool writes, char *line,
                          size_t size)
 {
@@ -87,7 +87,7 @@ static void put_in_words(const struct mongo_store *store, int code, bool writes,
         before = "a user and password are needed: ";
     else if (code == ERR_READ_ONLY)
         before = writes ? "this user may not write: " : "this user may not read: ";
-    else if (strstr(line, "Failed to read 4 bytes") != NULL)
+    else if (store->clock_read_ms == 0 && strstr(line, "Failed to read 4 bytes") != NULL)
         after = mongoc_uri_get_tls(mongoc_client_get_uri(store->client))
                     ? "; it hangs up: does it want a certificate (tlsCertificateKeyFile)?"
                     : "; it hangs up: does it want TLS (tls=true)?";

@@ -2,8 +2,9 @@
  *
  * The URI goes to the driver but for our own `namespace`; what the ledger's safety rests on is set
  * whatever it says: majority reads and writes, from the primary, no retries behind our back (a
- * retried step would look like somebody else's), time-outs below the lease. What is shown of a URI
- * has no password. Thread: the caller's; the driver's own threads take no signals. */
+ * retried step would look like somebody else's, a retried read takes another time-out), time-outs
+ * below the lease. What is shown of a URI has no password.
+ * Thread: the caller's; the driver's own threads take no signals. */
 #define _GNU_SOURCE /* memrchr */
 #include <errno.h>
 #include <pthread.h>
@@ -180,6 +181,7 @@ void mongo_uri_settle(mongoc_uri_t *uri, int32_t timeout_ms)
     timeout_cap(uri, MONGOC_URI_SERVERSELECTIONTIMEOUTMS, timeout_ms * 2 / 3);
     timeout_cap(uri, MONGOC_URI_HEARTBEATFREQUENCYMS, MONGO_TIMEOUT_MS);
     mongoc_uri_set_option_as_bool(uri, MONGOC_URI_RETRYWRITES, false);
+    mongoc_uri_set_option_as_bool(uri, MONGOC_URI_RETRYREADS, false);
     if (mongoc_uri_get_option_as_utf8(uri, MONGOC_URI_APPNAME, NULL) == NULL)
         mongoc_uri_set_option_as_utf8(uri, MONGOC_URI_APPNAME, "stint");
     mongoc_read_concern_t *read = mongoc_read_concern_new();

@@ -216,12 +216,14 @@ END_TEST
 /* What steps rely on is not for a URI to weaken. */
 START_TEST(no_uri_weakens_a_step)
 {
-    mongoc_uri_t *uri = mongoc_uri_new("mongodb://h/d?retryWrites=true&readConcernLevel=local&"
-                                       "readPreference=secondary&appName=mine");
+    mongoc_uri_t *uri =
+        mongoc_uri_new("mongodb://h/d?retryWrites=true&retryReads=true&readConcernLevel=local&"
+                       "readPreference=secondary&appName=mine");
     ck_assert_ptr_nonnull(uri);
     mongo_uri_settle(uri, MONGO_TIMEOUT_MS);
     ck_assert_str_eq(mongoc_uri_get_option_as_utf8(uri, MONGOC_URI_APPNAME, ""), "mine");
     ck_assert(!mongoc_uri_get_option_as_bool(uri, MONGOC_URI_RETRYWRITES, true));
+    ck_assert(!mongoc_uri_get_option_as_bool(uri, MONGOC_URI_RETRYREADS, true));
     ck_assert_str_eq(mongoc_read_concern_get_level(mongoc_uri_get_read_concern(uri)), "majority");
     ck_assert_int_eq(mongoc_read_prefs_get_mode(mongoc_uri_get_read_prefs_t(uri)),
                      MONGOC_READ_PRIMARY);
