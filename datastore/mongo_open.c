@@ -11,38 +11,10 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <strings.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include "datastore/mongo_store.h"
 #include "datastore/uri.h"
-
-static pthread_once_t driver_once = PTHREAD_ONCE_INIT;
-
-/* The driver keeps counters in shared memory, by its own constructor, whatever store is used. Their
- * name goes at once, and they live as long as the process: one that is killed leaves nothing, and
- * the next of that pid is not told off for it on standard error. */
-static void __attribute__((constructor)) counters_unlink(void)
-{
-    char name[32];
-    snprintf(name, sizeof(name), "/mongoc-%u", (unsigned)getpid());
-    (void)shm_unlink(name);
-}
-
-/* The driver would write to standard error. */
-static void driver_quiet(mongoc_log_level_t level, const char *domain, const char *text, void *ctx)
-{
-    (void)level;
-    (void)domain;
-    (void)text;
-    (void)ctx;
-}
-
-static void driver_init(void)
-{
-    mongoc_init();
-    mongoc_log_set_handler(driver_quiet, NULL);
-}
 
 /* ---- the URI -------------------------------------------------------------------------------- */
 
@@ -298,12 +270,11 @@ int mongo_open(const char *uri, unsigned flags, uint32_t timeout_ms, struct data
 {
     char shown[200], namespace[LIMIT_NAME_BYTES + 1] = "";
     uri_show(uri, shown, sizeof(shown));
-    if (uri_check(uri, shown, err) < 0)
+    if (mongo_driver_load(err) < 0 || uri_check(uri, shown, err) < 0)
         return err->code;
     char *text = namespace_take(uri, namespace, shown, err);
     if (text == NULL)
         return err->code;
-    pthread_once(&driver_once, driver_init);
     mongoc_uri_t *parsed = uri_parse(text, shown, err);
     free(text);
     if (parsed == NULL)

@@ -3,13 +3,13 @@
 #define STINT_MONGO_STORE_H
 
 #include <inttypes.h>
-#include <mongoc/mongoc.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 
 #include "datastore/datastore.h"
 #include "datastore/mongo.h"
+#include "datastore/mongo_driver.h"
 
 #define MONGO_COLLECTION_MAP(X)                                                                    \
     X(META, "meta")                                                                                \

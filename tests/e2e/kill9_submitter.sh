@@ -5,7 +5,6 @@
 # random pause or half-way, submit the same again, count the jobs; every line of the last rounds is
 # run and its output compared with the file.
 . "$(dirname "$0")/lib.sh"
-unset MONGOC_DISABLE_SHM # as with users: a killed process leaves no file of the driver's
 rounds=$(pick 25 25 7 4)
 lines=$(pick 60000 30000 12000 2500)
 

@@ -23,8 +23,6 @@ WORK=$(mktemp -d "${TMPDIR:-/tmp}/stint-e2e.XXXXXX") || exit 1
 export STINT_MONGODB_CACHE=${STINT_MONGODB_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/stint/mongodb}
 # Nothing of the user's settings reaches a test, and the tested program sees no setting of ours.
 unset STINT STINT_SOURCE STINT_STORE
-# Else what is killed leaves a file of the driver in /dev/shm, and whoever has its number later warns.
-export MONGOC_DISABLE_SHM=1
 export HOME=$WORK XDG_CONFIG_HOME=$WORK/config XDG_STATE_HOME=$WORK/state
 
 # Every process of this test carries this; whoever still does at the end has been left behind.

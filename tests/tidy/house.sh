@@ -18,7 +18,8 @@ keeper.c:keeper likewise: its whole state, too large for a stack
 reaper.c:reaping likewise: the reaper process is nothing else
 spawn.c:child shared with the child that has our memory until it executes
 spawn.c:stack its stack
-mongo_open.c:driver_once the driver is made ready once for the process
+mongo_driver.c:once the driver is loaded once for the process
+mongo_driver the table of its functions, set then
 '
 
 allowed()
@@ -76,5 +77,10 @@ if [ -z "${STINT_SANITIZE:-}" ]; then
             complain "$file: mutable global '$symbol'"
     done < <(mutable_symbols)
 fi
+
+# The MongoDB driver is loaded when it is needed (datastore/mongo_driver.h): linked, it would make each
+# start of the program several times as long.
+complain_lines "the program must not be linked with the driver" \
+    < <(readelf --dynamic "$STINT_BUILD/stint" | grep 'NEEDED.*mongoc')
 
 finish

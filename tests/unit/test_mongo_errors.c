@@ -235,7 +235,9 @@ int main(void)
 {
     Suite *suite = suite_create("mongo_errors");
     TCase *tcase = tcase_create("mongo_errors");
-    mongoc_init();
+    struct error err;
+    if (mongo_driver_load(&err) < 0)
+        return 1;
     tcase_add_loop_test(tcase, an_error_means, 0, ERRORS);
     tcase_add_test(tcase, the_code_in_a_reply_counts);
     tcase_add_test(tcase, a_failed_statement_is_told);
