@@ -20,6 +20,7 @@
 enum {
     HOLE_WAIT_MS_MIN = 2,
     HOLE_WAIT_MS_MAX = 1000,
+    HOLE_ROWS_PER_MS = 100,
     HOLE_OLD_MS = 2000, /* no submitter is that slow as a rule: its rows may never come */
     VOIDS_MAX = 256,
     DROP_MS_MAX = 100, /* a finished range waits that long for a claim to ride on */
@@ -332,6 +333,12 @@ static void row_again(struct core *core, struct page *page, const struct job *ro
     task_set(page, index, 1, judge(core, page, copy));
 }
 
+/* A submitter between its two steps takes its time for each row: to read sooner is no use. */
+static uint64_t hole_next_ms(const struct core *core, const struct page *page)
+{
+    return core_now(core) + page->hole_wait_ms + page->holes / HOLE_ROWS_PER_MS;
+}
+
 static void read_again(struct ds_run *run, void *ctx)
 {
     struct call *call = ctx;
@@ -354,7 +361,7 @@ static void read_again(struct ds_run *run, void *ctx)
                 task_set(page, i, 1, TASK_HOLE);
         page->hole_wait_ms =
             page->hole_wait_ms * 2 < HOLE_WAIT_MS_MAX ? page->hole_wait_ms * 2 : HOLE_WAIT_MS_MAX;
-        page->hole_next_ms = core_now(core) + page->hole_wait_ms;
+        page->hole_next_ms = hole_next_ms(core, page);
     }
     arena_release(&run->mem);
 }
@@ -405,7 +412,7 @@ static bool hole_due(const struct core *core, struct page *page)
     if (page->hole_since_ms == 0) {
         page->hole_since_ms = now;
         page->hole_wait_ms = HOLE_WAIT_MS_MIN;
-        page->hole_next_ms = now + HOLE_WAIT_MS_MIN;
+        page->hole_next_ms = hole_next_ms(core, page);
     }
     return now >= page->hole_next_ms;
 }

@@ -11,14 +11,19 @@
  * Where wakes are sure a look follows each, and is rare without. Where they are not, looks without
  * a wake come soon after there was work and ever more seldom, down to look_ms: an idle node may
  * cost two steps a second, heartbeats and all. Sizes of claims are DESIGN §4's: about a second of
- * work, at most backlog / (2 x live nodes). Thread: the environment's; pure but for env. */
+ * work, at most backlog / (2 x live nodes), but no less than is worth a claim.
+ * Thread: the environment's; pure but for env. */
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "node/core_internal.h"
 
-enum { WORK_AHEAD_MS = 1000, CLAIM_AHEAD_JOBS = 2 * LIMIT_GRANT_JOBS };
+enum {
+    WORK_AHEAD_MS = 1000,
+    CLAIM_AHEAD_JOBS = 2 * LIMIT_GRANT_JOBS,
+    SPREAD_MS_MIN = 20, /* less work than that is no use to share: to take it costs as much */
+};
 
 struct lane_view *lane_view_get(struct core *core, int32_t number)
 {
@@ -268,6 +273,12 @@ static double job_ms(const struct core *core, const struct lane_view *lane)
     return oldest_ms > lane->mean_ms ? oldest_ms : lane->mean_ms;
 }
 
+/* Ids that all slots together need so long for; a job that takes no time at all counts as 10 us. */
+static int64_t ids_worth(const struct core *core, double job_ms, int work_ms)
+{
+    return (int64_t)((double)core->self.slots * work_ms / (job_ms > 0.01 ? job_ms : 0.01));
+}
+
 static int64_t want_of(const struct core *core, const struct lane_view *lane, bool higher_waits)
 {
     int64_t slots = core->self.slots;
@@ -279,7 +290,7 @@ static int64_t want_of(const struct core *core, const struct lane_view *lane, bo
     if (higher_waits || ms > WORK_AHEAD_MS)
         target = free_slots;
     else if (ms >= 0)
-        target = (int64_t)((double)slots * WORK_AHEAD_MS / (ms > 0.01 ? ms : 0.01));
+        target = ids_worth(core, ms, WORK_AHEAD_MS);
     if (target > CLAIM_AHEAD_JOBS)
         target = CLAIM_AHEAD_JOBS;
     if (ms >= 0 && ms <= WORK_AHEAD_MS && !higher_waits && target < slots)
@@ -290,6 +301,9 @@ static int64_t want_of(const struct core *core, const struct lane_view *lane, bo
     /* Ids whose submitter died come in stretches: as many again, so that they are soon passed. */
     int64_t want = target - unstarted + holds_old_holes(core, lane);
     int64_t share = lane->backlog / (2 * (int64_t)core->live_nodes);
+    int64_t share_min = ms >= 0 ? ids_worth(core, ms, SPREAD_MS_MIN) : 0;
+    if (share < share_min)
+        share = share_min;
     if (want > share)
         want = share;
     if (want < 1)
