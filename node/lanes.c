@@ -22,7 +22,8 @@
 enum {
     WORK_AHEAD_MS = 1000,
     CLAIM_AHEAD_JOBS = 2 * LIMIT_GRANT_JOBS,
-    SPREAD_MS_MIN = 20, /* less work than that is no use to share: to take it costs as much */
+    SHARE_JOBS_MIN = 256, /* fewer are shared out, whatever they took lately */
+    SPREAD_MS_MIN = 20,   /* less work than that is no use to share: to take it costs as much */
 };
 
 struct lane_view *lane_view_get(struct core *core, int32_t number)
@@ -302,7 +303,7 @@ static int64_t want_of(const struct core *core, const struct lane_view *lane, bo
     int64_t want = target - unstarted + holds_old_holes(core, lane);
     int64_t share = lane->backlog / (2 * (int64_t)core->live_nodes);
     int64_t share_min = ms >= 0 ? ids_worth(core, ms, SPREAD_MS_MIN) : 0;
-    if (share < share_min)
+    if (share_min >= SHARE_JOBS_MIN && share < share_min)
         share = share_min;
     if (want > share)
         want = share;

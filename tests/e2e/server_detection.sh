@@ -44,7 +44,7 @@ lost_start()
     local node=v$1.$2
     in_cluster "$1"
     start_elsewhere "$node" --slots 4
-    for _ in 1 2 3 4 5; do
+    for _ in {1..10}; do
         submit --each <(seq 8) -- bash -c "$job_script" job {} >>"$WORK/ids$1"
         ! holds_within 3 has_begun "$node" || return 0
     done
