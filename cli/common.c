@@ -130,6 +130,11 @@ int cli_fail(const struct error *err)
 
 /* ---- the store ------------------------------------------------------------------------------- */
 
+static void file_exposed_note(const char *path)
+{
+    cli_note("warning: other users can read the password in %s; chmod 600 it", path);
+}
+
 /* Where a password stands in the open. */
 static void exposure_note(const struct cli *cli, const char *named, bool exposed)
 {
@@ -138,10 +143,9 @@ static void exposure_note(const struct cli *cli, const char *named, bool exposed
             cli_note("warning: the password in --store can be seen by other users of this machine; "
                      "put the URI into a file and give --store @PATH, or set it in $STINT_STORE");
     if (exposed)
-        cli_note("warning: other users can read the password in %s; chmod 600 it", named + 1);
+        file_exposed_note(named + 1);
     if (named == cli->settings.value[SETTING_STORE] && cli->settings.exposed != NULL)
-        cli_note("warning: other users can read the password in %s; chmod 600 it",
-                 cli->settings.exposed);
+        file_exposed_note(cli->settings.exposed);
 }
 
 const char *cli_store_uri(struct cli *cli)
@@ -170,7 +174,7 @@ int cli_uri(const char *named, char **ret_uri)
         cli_note("warning: the password in a URI that is an argument can be seen by other users of "
                  "this machine; put the URI into a file and give @PATH");
     if (exposed)
-        cli_note("warning: other users can read the password in %s; chmod 600 it", named + 1);
+        file_exposed_note(named + 1);
     return CLI_OK;
 }
 

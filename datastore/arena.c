@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BLOCK_BYTES_MIN = 4 << 10, BLOCK_BYTES_MAX = 256 << 10 };
+enum { BLOCK_BYTES_MIN = 4 << 10, BLOCK_BYTES_MAX = 256 << 10, GROW_ITEMS_MIN = 8 };
 
 struct arena_block {
     struct arena_block *next;
@@ -60,6 +60,17 @@ void *arena_copy(struct arena *arena, const void *from, size_t size)
     if (size > 0)
         memcpy(to, from, size);
     return to;
+}
+
+void *arena_grow(struct arena *arena, void *items, size_t n, size_t *capacity, size_t size)
+{
+    if (n < *capacity)
+        return items;
+    *capacity = *capacity > 0 ? 2 * *capacity : GROW_ITEMS_MIN;
+    void *fresh = arena_alloc(arena, *capacity * size);
+    if (n > 0)
+        memcpy(fresh, items, n * size);
+    return fresh;
 }
 
 char *arena_string_n(struct arena *arena, const char *text, size_t len)

@@ -23,6 +23,10 @@ char *arena_string_n(struct arena *arena, const char *text, size_t len); /* adds
 struct bytes arena_bytes(struct arena *arena, struct bytes from);    /* a copy */
 void *arena_copy(struct arena *arena, const void *from, size_t size);
 
+/* Room for one more behind the n items of `size` bytes: the same array, or a copy twice as large.
+ * *capacity: items it has room for, 0 at first (then items may be NULL). */
+void *arena_grow(struct arena *arena, void *items, size_t n, size_t *capacity, size_t size);
+
 /* Frees everything; the arena is empty and usable again. A zeroed struct is an empty arena. */
 void arena_release(struct arena *arena);
 

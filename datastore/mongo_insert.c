@@ -238,14 +238,8 @@ struct finding {
 
 static void found_add(struct finding *finding, struct submit_chunk chunk)
 {
-    if (finding->n == finding->capacity) {
-        finding->capacity = finding->capacity > 0 ? 2 * finding->capacity : 64;
-        struct submit_chunk *fresh =
-            arena_alloc(finding->call->mem, finding->capacity * sizeof(*fresh));
-        if (finding->n > 0)
-            memcpy(fresh, finding->chunks, finding->n * sizeof(*fresh));
-        finding->chunks = fresh;
-    }
+    finding->chunks = arena_grow(finding->call->mem, finding->chunks, finding->n,
+                                 &finding->capacity, sizeof(*finding->chunks));
     finding->chunks[finding->n++] = chunk;
 }
 

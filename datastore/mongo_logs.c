@@ -18,43 +18,46 @@ static const char *nth(uint32_t n, char text[16])
     return key;
 }
 
-/* Each statement stands alone; one that finds its document there already is as good. */
-static int send_all(struct mongo_store *store, bson_t *command)
-{
-    bson_t reply;
-    bson_iter_t at, errors;
-    int rc = mongo_command(store, command, true, &reply);
-    if (rc == 0 && bson_iter_init_find(&at, &reply, "writeErrors") && BSON_ITER_HOLDS_ARRAY(&at) &&
-        bson_iter_recurse(&at, &errors))
-        while (rc == 0 && bson_iter_next(&errors)) {
-            rc = mongo_write_error_code(store, &errors);
-            rc = rc == ERR_DUPLICATE ? 0 : rc;
-        }
-    bson_destroy(&reply);
-    return rc;
-}
+/* Appends the i-th of what is to be written to a document. */
+typedef void item_put_fn(const struct ds_step *step, size_t i, bson_t *doc);
 
-static int rows_insert(struct mongo_call *call)
+/* One command `name` with a list of n items. Each stands alone; one that finds its document there
+ * already is as good. */
+static int send_items(struct mongo_call *call, const char *name, enum mongo_collection in,
+                      const char *list_name, item_put_fn *put, size_t n)
 {
-    const struct ds_stints_add *add = &call->step->stints_add;
-    bson_t command = BSON_INITIALIZER, list, doc;
-    BSON_APPEND_UTF8(&command, "insert", call->store->names[MONGO_STINTS]);
+    bson_t command = BSON_INITIALIZER, list, doc, reply;
+    bson_iter_t at, errors;
+    bson_append_utf8(&command, name, -1, call->store->names[in], -1);
     BSON_APPEND_BOOL(&command, "ordered", false);
-    BSON_APPEND_ARRAY_BEGIN(&command, "documents", &list);
-    for (size_t i = 0; i < add->n; i++) {
+    bson_append_array_begin(&command, list_name, -1, &list);
+    for (size_t i = 0; i < n; i++) {
         char text[16];
         bson_append_document_begin(&list, nth((uint32_t)i, text), -1, &doc);
-        stint_to_doc(&add->rows[i], &doc);
+        put(call->step, i, &doc);
         bson_append_document_end(&list, &doc);
     }
     bson_append_array_end(&command, &list);
-    int rc = send_all(call->store, &command);
+    int rc = mongo_command(call->store, &command, true, &reply);
+    if (rc == 0 && bson_iter_init_find(&at, &reply, "writeErrors") && BSON_ITER_HOLDS_ARRAY(&at) &&
+        bson_iter_recurse(&at, &errors))
+        while (rc == 0 && bson_iter_next(&errors)) {
+            rc = mongo_write_error_code(call->store, &errors);
+            rc = rc == ERR_DUPLICATE ? 0 : rc;
+        }
+    bson_destroy(&reply);
     bson_destroy(&command);
     return rc;
 }
 
-static void total_put(bson_t *statement, const struct stint_row *row)
+static void row_put(const struct ds_step *step, size_t i, bson_t *doc)
 {
+    stint_to_doc(&step->stints_add.rows[i], doc);
+}
+
+static void total_put(const struct ds_step *step, size_t i, bson_t *statement)
+{
+    const struct stint_row *row = &step->stints_add.rows[i];
     char id[48], mark[48];
     bson_t part;
     snprintf(id, sizeof(id), "%d.%" PRId64, id_lane(row->range.a), row->node);
@@ -76,25 +79,6 @@ static void total_put(bson_t *statement, const struct stint_row *row)
     BSON_APPEND_BOOL(statement, "upsert", true); /* added already: the upsert finds its id taken */
     bson_destroy(change);
     bson_destroy(query);
-}
-
-static int totals_add(struct mongo_call *call)
-{
-    const struct ds_stints_add *add = &call->step->stints_add;
-    bson_t command = BSON_INITIALIZER, list, doc;
-    BSON_APPEND_UTF8(&command, "update", call->store->names[MONGO_TOTALS]);
-    BSON_APPEND_BOOL(&command, "ordered", false);
-    BSON_APPEND_ARRAY_BEGIN(&command, "updates", &list);
-    for (size_t i = 0; i < add->n; i++) {
-        char text[16];
-        bson_append_document_begin(&list, nth((uint32_t)i, text), -1, &doc);
-        total_put(&doc, &add->rows[i]);
-        bson_append_document_end(&list, &doc);
-    }
-    bson_append_array_end(&command, &list);
-    int rc = send_all(call->store, &command);
-    bson_destroy(&command);
-    return rc;
 }
 
 /* What is there of each lane goes; one document stands for it, as if a node 0 had done it all. */
@@ -131,8 +115,10 @@ int mongo_stints_add(struct mongo_call *call)
     if (rc == 0 && add->part == STINTS_TOTALS)
         return totals_put(call);
     if (rc == 0)
-        rc = rows_insert(call);
-    return rc == 0 && add->part == STINTS_BOTH ? totals_add(call) : rc;
+        rc = send_items(call, "insert", MONGO_STINTS, "documents", row_put, add->n);
+    if (rc == 0 && add->part == STINTS_BOTH)
+        rc = send_items(call, "update", MONGO_TOTALS, "updates", total_put, add->n);
+    return rc;
 }
 
 static bson_t *stints_query(const struct ds_stints_read *read)
@@ -180,13 +166,7 @@ int mongo_stints_read(struct mongo_call *call)
         return ERR_INVALID;
     mongoc_cursor_t *cursor = stints_open(call);
     while ((rc = mongo_next(call->store, cursor, &doc)) == 1) {
-        if (n == capacity) {
-            capacity = capacity > 0 ? 2 * capacity : 64;
-            struct stint_row *fresh = arena_alloc(call->mem, capacity * sizeof(*fresh));
-            if (n > 0)
-                memcpy(fresh, rows, n * sizeof(*fresh));
-            rows = fresh;
-        }
+        rows = arena_grow(call->mem, rows, n, &capacity, sizeof(*rows));
         if (stint_from_doc(doc, &rows[n++]) < 0) {
             rc = mongo_damaged(call->store, MONGO_STINTS, 0);
             break;
@@ -202,23 +182,9 @@ int mongo_stints_read(struct mongo_call *call)
 
 /* ---- history -------------------------------------------------------------------------------- */
 
-static int versions_insert(struct mongo_call *call)
+static void version_put(const struct ds_step *step, size_t i, bson_t *doc)
 {
-    const struct ds_history_add *add = &call->step->history_add;
-    bson_t command = BSON_INITIALIZER, list, doc;
-    BSON_APPEND_UTF8(&command, "insert", call->store->names[MONGO_HISTORY]);
-    BSON_APPEND_BOOL(&command, "ordered", false);
-    BSON_APPEND_ARRAY_BEGIN(&command, "documents", &list);
-    for (size_t i = 0; i < add->n; i++) {
-        char text[16];
-        bson_append_document_begin(&list, nth((uint32_t)i, text), -1, &doc);
-        history_to_doc(&add->rows[i], &doc);
-        bson_append_document_end(&list, &doc);
-    }
-    bson_append_array_end(&command, &list);
-    int rc = send_all(call->store, &command);
-    bson_destroy(&command);
-    return rc;
+    history_to_doc(&step->history_add.rows[i], doc);
 }
 
 static int versions_forget(struct mongo_call *call, int64_t node)
@@ -236,7 +202,9 @@ static int versions_forget(struct mongo_call *call, int64_t node)
 int mongo_history_add(struct mongo_call *call)
 {
     const struct ds_history_add *add = &call->step->history_add;
-    int rc = add->n > 0 ? versions_insert(call) : 0;
+    int rc = 0;
+    if (add->n > 0)
+        rc = send_items(call, "insert", MONGO_HISTORY, "documents", version_put, add->n);
     if (add->thin_before_ms == 0 && add->drop_before_ms == 0)
         return rc;
     for (size_t i = 0; rc == 0 && i < add->n; i++)
@@ -263,13 +231,7 @@ int mongo_history_read(struct mongo_call *call)
                             BCON_INT64((int64_t)read->rows_max));
     mongoc_cursor_t *cursor = mongo_find(call->store, MONGO_HISTORY, query, opts);
     while ((rc = mongo_next(call->store, cursor, &doc)) == 1) {
-        if (n == capacity) {
-            capacity = capacity > 0 ? 2 * capacity : 64;
-            struct history_row *fresh = arena_alloc(call->mem, capacity * sizeof(*fresh));
-            if (n > 0)
-                memcpy(fresh, rows, n * sizeof(*fresh));
-            rows = fresh;
-        }
+        rows = arena_grow(call->mem, rows, n, &capacity, sizeof(*rows));
         if (history_from_doc(doc, call->mem, &rows[n++]) < 0) {
             rc = mongo_damaged(call->store, MONGO_HISTORY, 0);
             break;

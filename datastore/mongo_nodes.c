@@ -271,13 +271,7 @@ int mongo_nodes_read(struct mongo_call *call)
     size_t n = 0, capacity = 0, seen = 0;
     int rc;
     while ((rc = mongo_next(call->store, cursor, &doc)) == 1) {
-        if (n == capacity) {
-            capacity = capacity > 0 ? 2 * capacity : 8;
-            struct node *fresh = arena_alloc(call->mem, capacity * sizeof(*fresh));
-            if (n > 0)
-                memcpy(fresh, nodes, n * sizeof(*fresh));
-            nodes = fresh;
-        }
+        nodes = arena_grow(call->mem, nodes, n, &capacity, sizeof(*nodes));
         rc = node_read(call, doc, read->node, &nodes[n]);
         if (rc < 0)
             break;

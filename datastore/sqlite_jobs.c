@@ -336,13 +336,7 @@ int sqlite_submit_find(struct sqlite_call *call)
     size_t n = 0, capacity = 0;
     int rc;
     while ((rc = sql_step(call->store, stmt)) == 1) {
-        if (n == capacity) {
-            capacity = capacity > 0 ? 2 * capacity : 64;
-            struct submit_chunk *fresh = arena_alloc(call->mem, capacity * sizeof(*fresh));
-            if (n > 0)
-                memcpy(fresh, chunks, n * sizeof(*fresh));
-            chunks = fresh;
-        }
+        chunks = arena_grow(call->mem, chunks, n, &capacity, sizeof(*chunks));
         chunks[n++] = (struct submit_chunk){.submit = submit,
                                             .index = sqlite3_column_int64(stmt, 0),
                                             .id = sqlite3_column_int64(stmt, 1),

@@ -66,6 +66,25 @@ START_TEST(copies_are_copies)
 }
 END_TEST
 
+START_TEST(an_array_grows_and_keeps_what_it_has)
+{
+    struct arena arena = {0};
+    size_t capacity = 0, moved = 0;
+    int64_t *numbers = NULL;
+    for (size_t n = 0; n < 1000; n++) {
+        int64_t *grown = arena_grow(&arena, numbers, n, &capacity, sizeof(*numbers));
+        ck_assert_uint_gt(capacity, n);
+        moved += grown != numbers;
+        numbers = grown;
+        numbers[n] = (int64_t)n;
+    }
+    for (size_t n = 0; n < 1000; n++)
+        ck_assert_int_eq(numbers[n], (int64_t)n);
+    ck_assert_uint_lt(moved, 10);
+    arena_release(&arena);
+}
+END_TEST
+
 START_TEST(a_released_arena_is_empty_and_usable)
 {
     struct arena arena = {0};
@@ -87,6 +106,7 @@ int main(void)
     tcase_add_test(tcase, allocations_are_zeroed_aligned_and_apart);
     tcase_add_test(tcase, an_allocation_may_be_larger_than_a_block);
     tcase_add_test(tcase, copies_are_copies);
+    tcase_add_test(tcase, an_array_grows_and_keeps_what_it_has);
     tcase_add_test(tcase, a_released_arena_is_empty_and_usable);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);
