@@ -720,7 +720,12 @@ end:
                 jobs[job].state = SCHEDULED; jobs[job].slot = 0
 #endif
             fi
-        :: !ACCEPTS(job, run_no) /* refused: the row decides */
+        :: !ACCEPTS(job, run_no) -> /* refused: the row decides */
+#ifdef BREAK_REFUSED_AGAIN
+            goto end
+#else
+            skip
+#endif
         fi;
         if
         :: executor = IDLE; at = 0; job = 0; run_no = 0; doing[me] = 0; doing_run[me] = 0
