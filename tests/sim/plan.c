@@ -1,6 +1,6 @@
 /* Plans: drawn from a seed, printed, read. Swarm testing (Groce et al. 2012): each seed leaves out
  * most kinds of trouble, so that those it has are not drowned by the others.
- * A change to plan_draw gives all seeds another meaning; seeds.txt keeps whole plans for that reason.
+ * A change to plan_draw gives all seeds another meaning: so seeds.txt keeps whole plans.
  * Pure. */
 #include "tests/sim/plan.h"
 
