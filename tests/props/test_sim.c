@@ -31,6 +31,7 @@ static const char *const no_plans[] = {
     "nodes=1 slots=1 hosts=1 lanes=1 job_ms_max=1 quiet_ms=1000 bodes=1",
     "nodes=1x slots=1 hosts=1 lanes=1 job_ms_max=1 quiet_ms=1000",
     "nodes= slots=1 hosts=1 lanes=1 job_ms_max=1 quiet_ms=1000",
+    "nodes=1 slots=33 hosts=1 lanes=1 job_ms_max=1 quiet_ms=1000",
     "nodes=99999999999999999999999 slots=1 hosts=1 lanes=1 job_ms_max=1 quiet_ms=1000",
     "step.fair=1 nodes=1 slots=1 hosts=1 lanes=1 job_ms_max=1 quiet_ms=1000",
 };

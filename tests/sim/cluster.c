@@ -216,7 +216,7 @@ static void *zeroed(size_t n, size_t size)
 
 struct cluster *cluster_new(const struct cluster_plan *plan, FILE *trace)
 {
-    assert(plan->nodes > 0 && plan->slots <= EXECUTING_MAX && plan->hosts > 0);
+    assert(plan->nodes > 0 && plan->slots <= PLAN_SLOTS_MAX && plan->hosts > 0);
     struct cluster *cluster = zeroed(1, sizeof(*cluster));
     cluster->plan = *plan;
     cluster->rng = plan->seed;

@@ -13,7 +13,6 @@
 
 enum {
     FLIGHTS_MAX = 32,
-    EXECUTING_MAX = 32,
     GONE_MAX = 16,
     LATE_MAX = 256,
     SUBMIT_BATCH = 8,
@@ -54,7 +53,7 @@ struct member {
     uint64_t tick_ms, thaw_ms, restart_ms, wake_ms; /* NEVER: not */
     struct flight flights[FLIGHTS_MAX];
     size_t n_flights;
-    struct executing jobs[EXECUTING_MAX];
+    struct executing jobs[PLAN_SLOTS_MAX];
     size_t n_jobs;
     int64_t gone[GONE_MAX]; /* watched processes that ended */
     size_t n_gone;
@@ -112,7 +111,7 @@ struct cluster {
     struct submitter *submitters; /* plan.submitters */
     struct late late[LATE_MAX];
     size_t n_late;
-    int32_t lanes[3];
+    int32_t lanes[PLAN_LANES_MAX];
     size_t n_lanes;
     int64_t next_token, next_node;
     struct witness *witnesses; /* by token; tokens_max */

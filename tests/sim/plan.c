@@ -251,7 +251,12 @@ bool plan_parse(const char *text, struct cluster_plan *plan, char *why, size_t w
     }
     bool whole = plan->nodes > 0 && plan->slots > 0 && plan->hosts > 0 && plan->lanes > 0 &&
                  plan->job_ms_max > 0 && plan->quiet_ms > 0;
+    bool fits = plan->nodes <= 1000 && plan->slots <= PLAN_SLOTS_MAX &&
+                plan->lanes <= PLAN_LANES_MAX && plan->submitters <= 1000 && plan->jobs <= 1000;
     if (!whole)
         snprintf(why, why_size, "nodes, slots, hosts, lanes, job_ms_max and quiet_ms are needed");
-    return whole;
+    else if (!fits)
+        snprintf(why, why_size, "at most %d slots, %d lanes, 1000 nodes, submitters and jobs",
+                 PLAN_SLOTS_MAX, PLAN_LANES_MAX);
+    return whole && fits;
 }

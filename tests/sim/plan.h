@@ -93,7 +93,7 @@ void plan_people(struct cluster_plan *plan);
 void plan_print(const struct cluster_plan *plan, char *text, size_t size);
 bool plan_parse(const char *text, struct cluster_plan *plan, char *why, size_t why_size);
 
-enum { PLAN_TEXT_BYTES = 2048 };
+enum { PLAN_TEXT_BYTES = 2048, PLAN_SLOTS_MAX = 32, PLAN_LANES_MAX = 3 };
 
 /* Its fields one by one, in the order in which to make them smaller. */
 struct plan_field {
