@@ -24,6 +24,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "datastore/procfs.h"
+
 #ifndef sigev_notify_thread_id
 #define sigev_notify_thread_id _sigev_un._tid
 #endif
@@ -56,34 +58,17 @@ static bool file_read(const char *path, char *text, size_t size)
     return n > 0;
 }
 
-struct task_stat {
-    char state;
-    int64_t cpu_ticks, start;
-};
-
 /* One thread of a process; false: gone, or not to be seen. */
-static bool task_read(int64_t pid, int64_t tid, struct task_stat *ret_stat)
+static bool task_read(int64_t pid, int64_t tid, struct proc_stat *ret_stat)
 {
     char path[80], text[1024];
     snprintf(path, sizeof(path), "/proc/%" PRId64 "/task/%" PRId64 "/stat", pid, tid);
-    if (!file_read(path, text, sizeof(text)))
-        return false;
-    const char *at = strrchr(text, ')'); /* the name before it may hold anything */
-    struct task_stat stat;
-    int64_t user = 0, sys = 0;
-    if (at == NULL || sscanf(at,
-                             ") %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %" SCNd64 " %" SCNd64
-                             " %*d %*d %*d %*d %*d %*d %" SCNd64,
-                             &stat.state, &user, &sys, &stat.start) != 4)
-        return false;
-    stat.cpu_ticks = user + sys;
-    *ret_stat = stat;
-    return true;
+    return file_read(path, text, sizeof(text)) && proc_stat_parse(text, ret_stat);
 }
 
 static void self_fill(struct lock_holder *self)
 {
-    struct task_stat task = {0};
+    struct proc_stat task = {0};
     struct stat ns = {0};
     (void)task_read(getpid(), getpid(), &task);
     (void)!stat("/proc/self/ns/pid", &ns);
@@ -122,11 +107,9 @@ static int64_t kernel_holder(int fd)
     int64_t found = 0;
     char line[256];
     while (found == 0 && fstat(fd, &st) == 0 && fgets(line, sizeof(line), locks) != NULL) {
-        int64_t pid = 0;
-        unsigned long inode = 0;
-        /* "1: FLOCK  ADVISORY  WRITE 1234 fe:00:5678 0 EOF"; waiters have "->" after the colon. */
-        if (sscanf(line, "%*d: FLOCK ADVISORY WRITE %" SCNd64 " %*x:%*x:%lu", &pid, &inode) == 2 &&
-            inode == (unsigned long)st.st_ino && pid > 0)
+        int64_t pid;
+        uint64_t inode;
+        if (proc_lock_parse(line, &pid, &inode) && inode == (uint64_t)st.st_ino)
             found = pid;
     }
     fclose(locks);
@@ -149,7 +132,7 @@ static bool is_stint(int64_t pid)
 static bool holder_ours(const struct sqlite_lock *lock, const struct lock_holder *holder, int fd)
 {
     const struct lock_holder *self = &lock->self;
-    struct task_stat stat;
+    struct proc_stat stat;
     if (holder->pid_ns != self->pid_ns || holder->uid != self->uid || holder->pid == self->pid ||
         strcmp(holder->boot_id, self->boot_id) != 0)
         return false;
@@ -172,7 +155,7 @@ struct watch {
 };
 
 /* How much of `since_ms` counts as frozen. Asleep inside `next` means waiting for `main`. */
-static int64_t frozen_part_ms(const struct task_stat *stat, int64_t cpu_ticks_before, bool inside,
+static int64_t frozen_part_ms(const struct proc_stat *stat, int64_t cpu_ticks_before, bool inside,
                               int64_t since_ms)
 {
     if (stat->state == 'T' || stat->state == 't')
@@ -183,7 +166,7 @@ static int64_t frozen_part_ms(const struct task_stat *stat, int64_t cpu_ticks_be
 static void watch_holder(struct sqlite_lock *lock, struct watch *watch,
                          const struct lock_holder *holder, int64_t since_ms)
 {
-    struct task_stat stat;
+    struct proc_stat stat;
     if (holder->count != watch->count) {
         watch->count = holder->count;
         watch->same_ms = watch->still_ms = 0;

@@ -13,6 +13,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "datastore/procfs.h"
+
 void host_name(char ret_name[LIMIT_NAME_BYTES + 1])
 {
     char raw[256] = "";
@@ -40,21 +42,10 @@ static int64_t stat_start(const char *path)
     size_t len = fread(text, 1, sizeof(text) - 1, file);
     fclose(file);
     text[len] = '\0';
-    /* The name in parentheses may hold anything: fields are counted from the last one. */
-    const char *at = strrchr(text, ')');
-    if (at == NULL || at[1] != ' ')
+    struct proc_stat stat;
+    if (!proc_stat_parse(text, &stat))
         return -1;
-    if (at[2] == 'Z' || at[2] == 'X')
-        return 0;
-    enum { STATE_FIELD = 3, START_FIELD = 22 };
-    at += 2;
-    for (int field = STATE_FIELD; field < START_FIELD; field++) {
-        at = strchr(at, ' ');
-        if (at == NULL)
-            return -1;
-        at++;
-    }
-    return strtoll(at, NULL, 10);
+    return stat.state == 'Z' || stat.state == 'X' ? 0 : stat.start;
 }
 
 /* Does /proc show this process's own pid namespace? In one made by `unshare --pid` it may still be

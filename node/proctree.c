@@ -29,6 +29,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "datastore/procfs.h"
+
 enum {
     STAT_BYTES = 1024,
     HUNT_PASSES = 200, /* looks at our own children, microseconds each */
@@ -40,7 +42,7 @@ struct process {
     pid_t pid;
     pid_t parent;
     pid_t group;
-    uint64_t start; /* clock ticks since boot */
+    int64_t start; /* clock ticks since boot */
 };
 
 struct processes {
@@ -56,25 +58,6 @@ static uint64_t now_ms(void)
     return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
-/* The name in a stat line may hold anything, parentheses too: fields are counted from the last. */
-static bool parse_stat(const char *line, struct process *ret_process)
-{
-    const char *rest = strrchr(line, ')');
-    if (rest == NULL)
-        return false;
-    int parent = 0;
-    int group = 0;
-    unsigned long long start = 0;
-    if (sscanf(rest + 1,
-               " %*c %d %d %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %llu",
-               &parent, &group, &start) != 3)
-        return false;
-    ret_process->parent = parent;
-    ret_process->group = group;
-    ret_process->start = start;
-    return true;
-}
-
 static bool look_at(pid_t pid, struct process *ret_process)
 {
     char path[64];
@@ -88,8 +71,12 @@ static bool look_at(pid_t pid, struct process *ret_process)
     if (got <= 0)
         return false;
     line[got] = '\0';
-    ret_process->pid = pid;
-    return parse_stat(line, ret_process);
+    struct proc_stat stat;
+    if (!proc_stat_parse(line, &stat))
+        return false;
+    *ret_process = (struct process){
+        .pid = pid, .parent = (pid_t)stat.parent, .group = (pid_t)stat.group, .start = stat.start};
+    return true;
 }
 
 bool proctree_usable(void)
@@ -192,8 +179,7 @@ static void list_below(const struct proctree_spare *spare, struct processes *bel
 static bool signal_checked(const struct process *process, bool whole_group, int signal)
 {
     struct process now;
-    if (!look_at(process->pid, &now) || now.start != process->start ||
-        now.group != process->group)
+    if (!look_at(process->pid, &now) || now.start != process->start || now.group != process->group)
         return false;
     return kill(whole_group ? -process->group : process->pid, signal) == 0;
 }
@@ -227,12 +213,8 @@ static bool hunt_once(const struct proctree_spare *spare)
         return false;
     line[got] = '\0';
     bool found = false;
-    char *end = line;
-    for (;;) {
-        char *start = end;
-        pid_t pid = (pid_t)strtol(start, &end, 10);
-        if (end == start || *end == '\0') /* a number at the very end may be cut off */
-            return found;
+    const char *at = line;
+    for (pid_t pid; (pid = (pid_t)proc_child_next(&at)) != 0;) {
         if (is_spared(spare, pid))
             continue;
         found = true;
@@ -241,6 +223,7 @@ static bool hunt_once(const struct proctree_spare *spare)
             kill(-group, SIGKILL);
         kill(pid, SIGKILL);
     }
+    return found;
 }
 
 /* Returns how many processes were found below. */

@@ -7,7 +7,7 @@ set -u
 . "$(dirname "$0")/lib.sh"
 
 # Pure modules: they decide and never do.
-pure=(node/core node/ledger node/lifecycle node/holds node/burial datastore/steps
+pure=(node/core node/ledger node/lifecycle node/holds node/burial datastore/steps datastore/procfs
       observer/model observer/view)
 foreign='/(event2/|event\.h|evhttp|mongoc|sqlite3|n?curses)'
 
