@@ -77,14 +77,14 @@ static void node_row(struct table *table, const struct node *node)
     int64_t now_ms = clock_utc_ms();
     table_cell(table, "%s", node->name);
     table_cell(table, "%s", node_state_name(node->state));
-    table_cell(table, "%s", duration_format(since, now_ms - node->since_ms));
+    table_cell(table, "%s", span_format(since, node->since_ms, now_ms));
     table_cell(table, "%d", node->slots);
     table_cell(table, "%zu", dead ? 0 : node->n_running);
     table_cell(table, "%" PRId64, node->done);
     table_cell(table, "%" PRId64, node->failed);
     table_cell(table, "%.1f/s", dead ? 0 : node->rate);
     table_cell(table, "%" PRId64, node_held(node));
-    table_cell(table, "%s", dead ? "-" : duration_format(age, now_ms - node->beat_ms));
+    table_cell(table, "%s", dead ? "-" : span_format(age, node->beat_ms, now_ms));
     table_cell(table, "%s", node->host);
     table_cell(table, "%s", node->cause[0] != '\0' ? node->cause : "-");
 }

@@ -103,7 +103,7 @@ static void info_print(const struct cli *cli, const struct info *info)
            info->meta.reader_version_min, info->meta.writer_version_min);
     printf("created  %s\n", time_format(created, info->meta.created_ms));
     if (info->bytes >= 0)
-        printf("size     %s\n", size_format(size, info->bytes));
+        printf("size     %s\n", size_format(size, (double)info->bytes));
     printf("ids      %" PRId64 " handed out\n", info->ids);
     printf("queues   %zu, in %zu lanes\n", info->queues, info->lanes);
     printf("nodes    %zu live, %zu dead\n", info->live, info->dead);

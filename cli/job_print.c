@@ -143,9 +143,9 @@ void job_table_add(struct table *table, const struct view *view, const struct jo
     const char *where = job_node(view, job, node);
     int64_t started = job_started(view, job);
     if (job->finished_ms != 0 && started != 0)
-        duration_format(took, job->finished_ms - started);
+        span_format(took, started, job->finished_ms);
     else if (started != 0)
-        duration_format(took, clock_utc_ms() - started);
+        span_format(took, started, clock_utc_ms());
     char *work = job_shown_work(job, WORK_TABLE_BYTES);
     table_cell(table, "%s", view_id(view, id, job->id));
     table_cell(table, "%s", job_shown_state(view, job));
@@ -211,8 +211,12 @@ static void spec_print(const struct job_spec *spec)
         line("time-out", "%s", duration_format(text, spec->timeout_ms));
     if (spec->cwd != NULL)
         line("folder", "%s", spec->cwd);
-    for (size_t at = 0; at < spec->env.len; at += strlen((const char *)spec->env.data + at) + 1)
-        line("environment", "%s", (const char *)spec->env.data + at);
+    for (size_t at = 0; at < spec->env.len;) {
+        const char *setting = (const char *)spec->env.data + at;
+        size_t len = strnlen(setting, spec->env.len - at); /* damaged, the last has no NUL */
+        line("environment", "%.*s", (int)len, setting);
+        at += len + 1;
+    }
     if (spec->key != NULL)
         line("key", "%s", spec->key);
 }
@@ -230,12 +234,12 @@ static void ending_print(const struct view *view, const struct job *job)
         line("ended", "%s", how);
         free(how);
         line("used", "%.3f s user, %.3f s system, %s resident", (double)ending->user_ms / 1000,
-             (double)ending->sys_ms / 1000, size_format(size, ending->maxrss_kb * 1024));
+             (double)ending->sys_ms / 1000, size_format(size, (double)ending->maxrss_kb * 1024));
     }
     if (ending->output_total > 0) {
         char id[ID_TEXT_BYTES];
         line("output", "%s; see `stint job log %s`",
-             size_format(size, (int64_t)ending->output_total), view_id(view, id, job->id));
+             size_format(size, (double)ending->output_total), view_id(view, id, job->id));
     }
 }
 

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { OPTIONS_MAX = 32, LONG_BASE = 256 };
+enum { OPTIONS_MAX = 32, LONG_BASE = 256, GIVEN_MIN = 16 };
 
 static const struct cli_option common_options[] = {
     {"store", 0, "URI|@PATH",
@@ -117,7 +117,7 @@ int cli_parse(struct cli *cli, int argc, char **argv, bool *ret_help)
     }
     letters[at] = '\0';
 
-    cli->given = cli_alloc((size_t)argc * sizeof(*cli->given));
+    size_t given_max = 0; /* one argument may hold many letters */
     opterr = 0;
     optind = 0; /* glibc: start anew, reading the first character of `letters` again */
     for (int code; (code = getopt_long(argc, argv, letters, longs, NULL)) != -1;) {
@@ -132,6 +132,10 @@ int cli_parse(struct cli *cli, int argc, char **argv, bool *ret_help)
             return CLI_OK;
         }
         cli->json = cli->json || strcmp(options[i]->name, "json") == 0;
+        if (cli->n_given == given_max) {
+            given_max = given_max > 0 ? 2 * given_max : GIVEN_MIN;
+            cli->given = cli_grow(cli->given, given_max * sizeof(*cli->given));
+        }
         cli->given[cli->n_given++] = (struct cli_given){options[i], optarg};
     }
     cli->operands = argv + optind;

@@ -1,7 +1,8 @@
 /* What commands print: JSON lines, tables, times.
  *
  * JSON strings are escaped by libbson, which refuses what is not UTF-8; such bytes go out as base64
- * under another name, so that every line is valid JSON. Cells of tables lose control characters: a
+ * under another name, so that every line is valid JSON. The controls that it passes on are escaped
+ * here: someone may look at the line on a terminal. Cells of tables lose control characters: a
  * job's name must not move the reader's cursor. Write errors show in ferror(stdout), which main()
  * looks at. Single-threaded. */
 #define _GNU_SOURCE
@@ -30,7 +31,15 @@ static bool string_write(FILE *file, const char *text, size_t len)
     char *escaped = bson_utf8_escape_for_json(text, (ssize_t)len);
     if (escaped == NULL)
         return false;
-    fprintf(file, "\"%s\"", escaped);
+    fputc('"', file);
+    for (const unsigned char *at = (const unsigned char *)escaped; *at != '\0'; at++) {
+        bool wide = at[0] == 0xc2 && at[1] < 0xa0; /* U+0080..U+009F */
+        if (wide || *at == 0x7f)
+            fprintf(file, "\\u00%02x", wide ? *++at : *at);
+        else
+            fputc(*at, file);
+    }
+    fputc('"', file);
     bson_free(escaped);
     return true;
 }
@@ -193,10 +202,18 @@ char *duration_format(char text[TIME_TEXT_BYTES], int64_t ms)
     return text;
 }
 
-char *size_format(char text[TIME_TEXT_BYTES], int64_t bytes)
+char *span_format(char text[TIME_TEXT_BYTES], int64_t from_ms, int64_t to_ms)
+{
+    int64_t ms;
+    if (__builtin_sub_overflow(to_ms, from_ms, &ms))
+        ms = INT64_MAX;
+    return duration_format(text, ms);
+}
+
+char *size_format(char text[TIME_TEXT_BYTES], double bytes)
 {
     static const char *const units[] = {"B", "kB", "MB", "GB", "TB"};
-    double value = (double)bytes;
+    double value = bytes;
     size_t unit = 0;
     for (; value >= 1000 && unit + 1 < sizeof(units) / sizeof(units[0]); unit++)
         value /= 1000;

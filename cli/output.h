@@ -46,7 +46,10 @@ char *time_format(char text[TIME_TEXT_BYTES], int64_t utc_ms);
 /* "12 ms", "3.4 s", "5 min", "2 h", "3 d". Returns text. */
 char *duration_format(char text[TIME_TEXT_BYTES], int64_t ms);
 
-char *size_format(char text[TIME_TEXT_BYTES], int64_t bytes); /* "1.2 MB" */
+/* From one time to the other, likewise. A damaged record may hold any. */
+char *span_format(char text[TIME_TEXT_BYTES], int64_t from_ms, int64_t to_ms);
+
+char *size_format(char text[TIME_TEXT_BYTES], double bytes); /* "1.2 MB" */
 
 /* ---- tables ---------------------------------------------------------------------------------- */
 

@@ -58,10 +58,11 @@ char *batch_text(struct submit_batch *batch, const char *text, size_t len)
 
 void template_init(struct submit_template *template, struct bytes text)
 {
-    const uint8_t *at = text.data, *end = text.data + text.len, *hole;
+    static const uint8_t nothing[1];
+    const uint8_t *at = text.len > 0 ? text.data : nothing, *end = at + text.len, *hole;
     *template = (struct submit_template){0};
     do {
-        hole = text.len > 0 ? memmem(at, (size_t)(end - at), "{}", 2) : NULL;
+        hole = memmem(at, (size_t)(end - at), "{}", 2);
         template->pieces =
             cli_grow(template->pieces, (template->n + 1) * sizeof(*template->pieces));
         template->pieces[template->n++] =

@@ -353,25 +353,53 @@ static int draft_end(struct draft *draft, struct error *err)
     return 0;
 }
 
+static struct bytes white_skip(struct bytes line)
+{
+    while (line.len > 0 && memchr(" \t\r\n", line.data[0], 4) != NULL)
+        line.data++, line.len--;
+    return line;
+}
+
+/* The bytes of the object at the front, by its brackets; all, where it does not end. */
+static size_t object_bytes(struct bytes line)
+{
+    bool text = false;
+    int64_t depth = 0;
+    for (size_t i = 0; i < line.len; i++) {
+        uint8_t c = line.data[i];
+        if (text && c == '\\')
+            i++;
+        else if (c == '"')
+            text = !text;
+        else if (!text && (c == '{' || c == '['))
+            depth++;
+        else if (!text && (c == '}' || c == ']') && --depth == 0)
+            return i + 1;
+    }
+    return line.len;
+}
+
 static int line_parse(struct bytes line, bson_t *json, struct error *err)
 {
-    size_t at = 0;
-    while (at < line.len && memchr(" \t\r\n", line.data[at], 4) != NULL)
-        at++;
-    if (at == line.len || line.data[at] != '{')
+    line = white_skip(line);
+    if (line.len == 0 || line.data[0] != '{')
         return error_set(err, ERR_INVALID, "not a JSON object");
+    /* libbson passes over some of what may stand behind an object. */
+    size_t len = object_bytes(line);
+    struct bytes rest = white_skip((struct bytes){line.data + len, line.len - len});
+    if (rest.len > 0)
+        return error_set(err, ERR_INVALID,
+                         rest.data[0] == '{' ? "more than one JSON object"
+                                             : "no valid JSON: something stands behind the object");
     bson_error_t why = {0};
-    bson_t more = BSON_INITIALIZER;
-    bson_json_reader_t *reader = bson_json_data_reader_new(true, line.len);
-    bson_json_data_reader_ingest(reader, line.data, line.len);
+    bson_json_reader_t *reader = bson_json_data_reader_new(true, len);
+    bson_json_data_reader_ingest(reader, line.data, len);
     int got = bson_json_reader_read(reader, json, &why);
-    if (got == 1 && bson_json_reader_read(reader, &more, &why) == 1)
-        got = error_set(err, ERR_INVALID, "more than one JSON object");
-    else if (got != 1)
-        got = error_set(err, ERR_INVALID, "no valid JSON: %.200s", why.message);
     bson_json_reader_destroy(reader);
-    bson_destroy(&more);
-    return got == 1 ? 0 : got;
+    if (got == 1)
+        return 0;
+    text_clean(why.message); /* it quotes the line */
+    return error_set(err, ERR_INVALID, "no valid JSON: %.200s", why.message);
 }
 
 int submit_job_json(const struct submit_plan *plan, struct bytes line, struct submit_batch *batch,

@@ -95,12 +95,12 @@ static inline void put_names(bson_t *doc, const char *key, char (*names)[LIMIT_N
 static inline void keep_unknown(bson_t *doc, struct bytes old)
 {
     bson_t before;
-    bson_iter_t at;
+    bson_iter_t at, known;
     if (old.len == 0 || !bson_init_static(&before, old.data, old.len) ||
         !bson_iter_init(&at, &before))
         return;
     while (bson_iter_next(&at))
-        if (!bson_has_field(doc, bson_iter_key(&at)))
+        if (!bson_iter_init_find(&known, doc, bson_iter_key(&at))) /* a dot is no path here */
             bson_append_iter(doc, NULL, -1, &at);
 }
 
@@ -120,12 +120,42 @@ struct reader {
     bool damaged;
 };
 
+/* Is it whole, with all documents within it, to the last byte? (bson_validate is not asked: at a
+ * text that is no UTF-8 it stops and calls the rest good, whatever it is.) Deeper ones than
+ * libbson writes are none of ours. */
+static inline bool document_whole(const bson_t *doc, int depth)
+{
+    enum { DEPTH_MAX = 100 };
+    bson_iter_t at;
+    uint32_t end = 4; /* of the last field; first there is the length */
+    if (depth > DEPTH_MAX || !bson_iter_init(&at, doc))
+        return false;
+    while (bson_iter_next(&at)) {
+        const uint8_t *data = NULL;
+        uint32_t len = 0, code_len;
+        bson_t part;
+        end = at.next_off;
+        if (BSON_ITER_HOLDS_DOCUMENT(&at))
+            bson_iter_document(&at, &len, &data);
+        else if (BSON_ITER_HOLDS_ARRAY(&at))
+            bson_iter_array(&at, &len, &data);
+        else if (BSON_ITER_HOLDS_CODEWSCOPE(&at))
+            (void)bson_iter_codewscope(&at, &code_len, &len, &data);
+        else
+            continue;
+        if (data == NULL || !bson_init_static(&part, data, len) ||
+            !document_whole(&part, depth + 1))
+            return false;
+    }
+    return end == doc->len - 1;
+}
+
 /* In place: a static bson_t points into itself, so a reader must not be copied. */
 static inline void reader_init(struct reader *reader, struct bytes doc, struct arena *mem)
 {
     reader->mem = mem;
     reader->damaged = doc.data == NULL || !bson_init_static(&reader->doc, doc.data, doc.len) ||
-                      !bson_validate(&reader->doc, BSON_VALIDATE_NONE, NULL);
+                      !document_whole(&reader->doc, 0);
 }
 
 /* Finds a field and checks its type. */

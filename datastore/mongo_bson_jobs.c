@@ -168,12 +168,15 @@ int job_from_doc(const bson_t *doc, struct arena *mem, struct job_texts *texts, 
 {
     struct job job = {.type = ""};
     bson_iter_t at;
+    uint32_t end = 0;
     if (!bson_iter_init(&at, doc))
         return ERR_CORRUPT;
-    while (bson_iter_next(&at))
+    while (bson_iter_next(&at)) {
+        end = at.next_off;
         if (!job_field(&job, &at, mem, texts))
             return ERR_CORRUPT;
-    if (job.id < 1 || at.err_off != 0) /* not at its end, but where it is damaged */
+    }
+    if (job.id < 1 || end != doc->len - 1) /* else not at its end, but where it is damaged */
         return ERR_CORRUPT;
     *ret_job = job;
     return 0;

@@ -644,7 +644,7 @@ int sqlite_history_read(struct sqlite_call *call)
 {
     struct ds_history_read *read = &call->step->history_read;
     struct history_row *rows = NULL;
-    size_t n = 0, bytes = 0;
+    size_t n = 0;
     if (read->rows_max < 1)
         return ERR_INVALID;
     sqlite3_stmt *stmt = sql_use(call->store, read->node != 0 ? SQL_HISTORY_NODE : SQL_HISTORY_ALL);
@@ -657,7 +657,6 @@ int sqlite_history_read(struct sqlite_call *call)
     while ((rc = sql_step(call->store, stmt)) == 1) {
         rows = room_for(rows, n, sizeof(*rows), call->mem);
         struct bytes body = column_bytes(stmt, 4);
-        bytes += body.len;
         rows[n++] = (struct history_row){.node = sqlite3_column_int64(stmt, 0),
                                          .seq = sqlite3_column_int64(stmt, 1),
                                          .at_ms = sqlite3_column_int64(stmt, 2),

@@ -126,11 +126,13 @@ END_TEST
 
 START_TEST(durations_and_sizes_are_short)
 {
-    char shown[TIME_TEXT_BYTES];
+    char shown[TIME_TEXT_BYTES], other[TIME_TEXT_BYTES];
     ck_assert_str_eq(duration_format(shown, 12), "12 ms");
     ck_assert_str_eq(duration_format(shown, 3400), "3.4 s");
     ck_assert_str_eq(duration_format(shown, 5 * 60000), "5 min");
     ck_assert_str_eq(duration_format(shown, -3), "0 ms");
+    ck_assert_str_eq(span_format(shown, 1000, 4400), "3.4 s");
+    ck_assert_str_eq(span_format(shown, INT64_MIN, 1), duration_format(other, INT64_MAX));
     ck_assert_str_eq(size_format(shown, 999), "999 B");
     ck_assert_str_eq(size_format(shown, 1234567), "1.2 MB");
 }
