@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "tests/support/cluster.h"
+#include "tests/sim/cluster.h"
 
 enum {
     KILLS = 300,
@@ -38,6 +38,11 @@ static uint64_t buried_after_ms(uint64_t seed, size_t nodes)
         .stop_timeout_ms = 60000,
         .quiet_ms = UINT64_MAX,
         .lease_ms = LEASE_MS,
+        .lanes = 1,
+        .fails = 200,
+        .busy = 10,
+        .stalls = 5,
+        .stall_ms = 500,
     };
     struct cluster *cluster = cluster_new(&plan, NULL);
     const struct cluster_tally *tally = cluster_tally(cluster);

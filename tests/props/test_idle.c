@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "tests/support/cluster.h"
+#include "tests/sim/cluster.h"
 
 enum {
     SEEDS = 20,
@@ -37,6 +37,11 @@ static struct cluster_plan plan_of(uint64_t seed, size_t nodes, size_t hosts)
         .lease_ms = LEASE_MS_DEFAULT,
         .one_burst = true,
         .unsure = true,
+        .lanes = 1,
+        .fails = 200,
+        .busy = 10,
+        .stalls = 5,
+        .stall_ms = 500,
     };
 }
 
@@ -92,12 +97,12 @@ struct start_times {
 };
 
 /* From the insert of a job to its start on a node that has long been idle. */
-static void start_times(unsigned deaf_permille, struct start_times *ret)
+static void start_times(unsigned deaf, struct start_times *ret)
 {
     for (uint64_t seed = 0; seed < STARTS; seed++) {
         struct cluster_plan plan = plan_of(seed, 1, 1);
         plan.submit_after_ms = 90000 + seed * 37;
-        plan.deaf_permille = deaf_permille;
+        plan.deaf = deaf;
         struct cluster *cluster = cluster_new(&plan, NULL);
         const struct cluster_tally *tally = cluster_tally(cluster);
         cluster_start(cluster, 0);
@@ -115,8 +120,8 @@ static void start_times(unsigned deaf_permille, struct start_times *ret)
     qsort(ret->steps, STARTS, sizeof(ret->steps[0]), by_value);
     printf("%s: started after p50 %" PRIu64 " ms, p99 %" PRIu64 " ms; steps p50 %" PRIu64
            ", p99 %" PRIu64 "\n",
-           deaf_permille == 0 ? "rung" : "not rung", ret->ms[STARTS / 2],
-           ret->ms[STARTS * 99 / 100], ret->steps[STARTS / 2], ret->steps[STARTS * 99 / 100]);
+           deaf == 0 ? "rung" : "not rung", ret->ms[STARTS / 2], ret->ms[STARTS * 99 / 100],
+           ret->steps[STARTS / 2], ret->steps[STARTS * 99 / 100]);
 }
 
 START_TEST(a_rung_node_starts_after_a_few_steps)
@@ -146,7 +151,7 @@ START_TEST(a_paused_queue_is_left_alone_by_nodes_that_are_not_rung)
     for (uint64_t seed = 0; seed < SEEDS; seed++) {
         struct cluster_plan plan = plan_of(seed, 2, 2);
         plan.submit_after_ms = 20000 + seed * 111;
-        plan.deaf_permille = 1000;
+        plan.deaf = 1000;
         struct cluster *cluster = cluster_new(&plan, NULL);
         cluster_start(cluster, 0);
         cluster_start(cluster, 1);

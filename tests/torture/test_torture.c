@@ -8,39 +8,19 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-#include "tests/support/cluster.h"
+#include "tests/sim/cluster.h"
 
 enum { AWHILE = 12, N_MAX = 5000, SEEDS = 3 };
 
-static const char *const names[WEATHERS] = {
-    [WEATHER_UNAVAILABLE] = "unavailable",   [WEATHER_REPLY_LOST] = "applied, reply lost",
-    [WEATHER_CALL_LOST] = "call lost",       [WEATHER_LATE] = "applied late",
-    [WEATHER_RUN_LOST] = "run's reply lost", [WEATHER_CRASH] = "node dies after it",
-};
-
 /* Which step after which (DS_KINDS: first in its run) a fault must have hit. */
 static const enum ds_kind places[][2] = {
-    {DS_KINDS, DS_NODE_ADD},
-    {DS_KINDS, DS_NODE_WRITE},
-    {DS_KINDS, DS_CLAIM},
-    {DS_CLAIM, DS_NODE_WRITE},
-    {DS_STINTS_ADD, DS_CLAIM},
-    {DS_KINDS, DS_STINTS_ADD},
-    {DS_STINTS_ADD, DS_NODE_WRITE},
-    {DS_NODE_WRITE, DS_RETURN},
-    {DS_KINDS, DS_FINISH},
-    {DS_NODE_WRITE, DS_HISTORY_ADD},
-    {DS_KINDS, DS_NODE_KILL},
-    {DS_KINDS, DS_LANE_BURY},
-    {DS_KINDS, DS_NODE_CLEAR},
-    {DS_KINDS, DS_NODE_ASK},
-    {DS_KINDS, DS_LOAD},
-    {DS_KINDS, DS_META_READ},
-    {DS_META_READ, DS_NODES_READ},
-    {DS_KINDS, DS_QUEUES_READ},
-    {DS_QUEUES_READ, DS_LANES_READ},
-    {DS_KINDS, DS_LANES_READ},
-    {DS_KINDS, DS_NODES_READ},
+    {DS_KINDS, DS_NODE_ADD},         {DS_KINDS, DS_NODE_WRITE},     {DS_KINDS, DS_CLAIM},
+    {DS_CLAIM, DS_NODE_WRITE},       {DS_STINTS_ADD, DS_CLAIM},     {DS_KINDS, DS_STINTS_ADD},
+    {DS_STINTS_ADD, DS_NODE_WRITE},  {DS_NODE_WRITE, DS_RETURN},    {DS_KINDS, DS_FINISH},
+    {DS_NODE_WRITE, DS_HISTORY_ADD}, {DS_KINDS, DS_NODE_KILL},      {DS_KINDS, DS_LANE_BURY},
+    {DS_KINDS, DS_NODE_CLEAR},       {DS_KINDS, DS_NODE_ASK},       {DS_KINDS, DS_LOAD},
+    {DS_KINDS, DS_META_READ},        {DS_META_READ, DS_NODES_READ}, {DS_KINDS, DS_QUEUES_READ},
+    {DS_QUEUES_READ, DS_LANES_READ}, {DS_KINDS, DS_LANES_READ},     {DS_KINDS, DS_NODES_READ},
 };
 
 static FILE *trace; /* STINT_AGAIN: every step is told */
@@ -60,9 +40,14 @@ static bool scenario(uint64_t seed, const struct cluster_torture *torture)
         .stop_timeout_ms = 300,
         .quiet_ms = UINT64_MAX,
         .names_fixed = true,
+        .lanes = 1,
+        .fails = 200,
+        .busy = 10,
+        .stalls = 5,
+        .stall_ms = 500,
         .one_burst = true,
         .unsure = seed < 2,
-        .deaf_permille = 200,
+        .deaf = 200,
     };
     struct cluster *cluster = cluster_new(&plan, trace);
     cluster_torture(cluster, torture);
@@ -79,13 +64,13 @@ static bool scenario(uint64_t seed, const struct cluster_torture *torture)
     if (!ok)
         ck_abort_msg("%s: %s (again, every step told: STINT_AGAIN='%d %" PRIu64 " %" PRIu64
                      " %" PRIu64 "')",
-                     names[torture->fault], cluster_broken(cluster), (int)torture->fault, seed,
-                     torture->nth, torture->count);
+                     weather_name(torture->fault), cluster_broken(cluster), (int)torture->fault,
+                     seed, torture->nth, torture->count);
     ck_assert_uint_ge(cluster_tally(cluster)->acked, 26);
     bool any = false;
     for (int before = 0; before <= DS_KINDS; before++)
         for (int kind = 0; kind < DS_KINDS; kind++) {
-            uint64_t n = cluster_fired(cluster, (enum ds_kind)before, (enum ds_kind)kind);
+            uint64_t n = cluster_tally(cluster)->hit[torture->fault][before][kind];
             fired[before][kind] += n;
             any = any || n > 0;
         }
@@ -123,12 +108,12 @@ static void torture_with(enum weather fault)
 {
     for (uint64_t seed = 1; seed <= SEEDS; seed++)
         seed_torture(seed, fault);
-    tell(names[fault]);
-    bool reads_too = fault == WEATHER_UNAVAILABLE || fault == WEATHER_CRASH;
+    tell(weather_name(fault));
+    bool reads_too = fault == WEATHER_UNAVAILABLE || fault >= WEATHER_REPLY_LATE;
     for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
         enum ds_kind before = places[i][0], kind = places[i][1];
         if (reads_too || ds_kind_writes(kind))
-            ck_assert_msg(fired[before][kind] > 0, "%s: never hit %s after %s", names[fault],
+            ck_assert_msg(fired[before][kind] > 0, "%s: never hit %s after %s", weather_name(fault),
                           ds_kind_name(kind), ds_kind_name(before));
     }
 }

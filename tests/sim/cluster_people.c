@@ -7,40 +7,10 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "tests/support/cluster_internal.h"
+#include "tests/sim/cluster_internal.h"
+#include "tests/sim/random.h"
 
-enum { PATIENCE_MS = 1800 * 1000, TEND_MS = 500, REST_MS = 64000 };
-
-struct cluster_plan cluster_plan_of(uint64_t seed)
-{
-    struct cluster c = {.rng = seed ^ 0x5bd1e995U};
-    static const unsigned faults[] = {0, 5, 30, 100}, holes[] = {0, 50, 200};
-    bool calm = cluster_below(&c, 3) == 0;
-    struct cluster_plan plan = {
-        .seed = seed,
-        .nodes = 1 + cluster_below(&c, 4),
-        .slots = 1 + cluster_below(&c, 3),
-        .submitters = 1 + cluster_below(&c, 2),
-        .jobs = 5 + cluster_below(&c, 30),
-        .job_ms_max = cluster_below(&c, 2) == 0 ? 60 : 1500,
-        .stop_timeout_ms = calm ? 60000 : 1500,
-        .quiet_ms = 4000 + cluster_below(&c, 20000),
-        .names_fixed = cluster_below(&c, 2) == 0,
-        .bad_jobs = !calm,
-        .chaos = cluster_below(&c, 4) != 0,
-        .violence = !calm,
-        .fault_permille = faults[cluster_below(&c, calm ? 3 : 4)],
-        .crash_permille = calm ? 0 : (unsigned)cluster_below(&c, 4),
-        .hole_permille = holes[cluster_below(&c, 3)],
-    };
-    plan.unsure = seed % 2 == 1;
-    plan.deaf_permille = 200;
-    plan.idle = cluster_below(&c, 12) == 0;
-    if (plan.idle)
-        plan.quiet_ms += 200000;
-    plan.hosts = 1 + cluster_below(&c, plan.nodes);
-    return plan;
-}
+enum { PATIENCE_MS = 1800 * 1000, TEND_MS = 500, REST_MS = 64000, HOUR_MS = 3600 * 1000 };
 
 /* ---- jobs ---------------------------------------------------------------- */
 
@@ -51,15 +21,15 @@ static int32_t attempts_of(int64_t token)
 
 struct fate fate_of(const struct cluster *cluster, const struct job *job)
 {
-    struct cluster c = {.rng = cluster->plan.seed * 31 + (uint64_t)job->token};
-    struct fate fate = {.ms = 1 + cluster_below(&c, cluster->plan.job_ms_max)};
-    fate.fails = cluster_below(&c, 5) == 0 ? (int32_t)cluster_below(&c, 4) : 0;
-    if (!cluster->plan.bad_jobs)
-        return fate;
-    fate.never = cluster_below(&c, 50) == 0;
-    fate.killer = cluster_below(&c, 40) == 0;
-    if (cluster_below(&c, 30) == 0)
-        fate.ms = 20000 + cluster_below(&c, 40000);
+    const struct cluster_plan *plan = &cluster->plan;
+    uint64_t rng = plan->seed * 31 + (uint64_t)job->token;
+    struct fate fate = {.ms = 1 + random_below(&rng, plan->job_ms_max)};
+    fate.fails = random_below(&rng, 1000) < plan->fails ? (int32_t)random_below(&rng, 4) : 0;
+    fate.never = random_below(&rng, 1000) < plan->never_jobs;
+    fate.killer = random_below(&rng, 1000) < plan->killers;
+    fate.slow = random_below(&rng, 1000) < plan->long_jobs;
+    if (fate.slow)
+        fate.ms = 10000 + random_below(&rng, 50000);
     return fate;
 }
 
@@ -74,7 +44,7 @@ static void batch_begin(struct cluster *cluster, struct submitter *s)
     s->type = cluster_below(cluster, 3) == 0 && !cluster->plan.one_burst ? "noop" : "exec";
     for (size_t i = 0; i < s->n; i++)
         s->batch[i].token = cluster->next_token++;
-    assert(cluster->next_token < TOKENS_MAX);
+    assert(cluster->next_token <= cluster->tokens_max);
 }
 
 static void ids_reserve(struct cluster *cluster, struct submitter *s)
@@ -84,7 +54,8 @@ static void ids_reserve(struct cluster *cluster, struct submitter *s)
         .reserve = {.lane = s->lane, .count = (int64_t)s->n, .types = &s->type, .n_types = 1},
     };
     struct ds_run run = {.steps = &step, .n_steps = 1};
-    store_step(cluster, NULL, &run, 0);
+    uint64_t wait_ms;
+    store_step(cluster, NULL, &run, 0, &wait_ms);
     for (size_t i = 0; step.rc == 0 && i < s->n; i++)
         s->batch[i].id = step.reserve.ret_first + (int64_t)i;
     s->reserved = step.rc == 0;
@@ -100,8 +71,7 @@ static void inserted(struct cluster *cluster, struct submitter *s, const struct 
             s->batch[left++] = s->batch[i];
             continue;
         }
-        cluster->acked_tokens[cluster->n_acked] = s->batch[i].token;
-        cluster->acked[cluster->n_acked++] = s->batch[i].id;
+        cluster->witnesses[s->batch[i].token].acked_id = s->batch[i].id;
         cluster->tally.acked++;
     }
     s->n = left;
@@ -122,7 +92,8 @@ static void rows_insert(struct cluster *cluster, struct submitter *s)
     }
     struct ds_step step = {.kind = DS_INSERT, .insert = {.jobs = jobs, .n_jobs = s->n}};
     struct ds_run run = {.steps = &step, .n_steps = 1};
-    store_step(cluster, NULL, &run, 0);
+    uint64_t wait_ms;
+    store_step(cluster, NULL, &run, 0, &wait_ms);
     if (step.rc == 0)
         inserted(cluster, s, &step.insert);
     arena_release(&run.mem);
@@ -142,7 +113,8 @@ static void submitter_fire(struct cluster *cluster, struct submitter *s)
             s->due_ms += REST_MS;
     } else if (!s->reserved) {
         ids_reserve(cluster, s);
-    } else if (cluster_chance(cluster, cluster->plan.hole_permille) && !cluster->quiet) {
+    } else if (cluster_trouble(cluster, cluster->plan.holes)) {
+        cluster->tally.holes++;
         if (cluster_below(cluster, 2) == 0)
             s->n = 0, s->reserved = false; /* it dies; another one goes on */
         else
@@ -167,10 +139,10 @@ static void desire(struct cluster *cluster, const struct member *member, enum no
 
 static void cancel_some(struct cluster *cluster)
 {
-    if (cluster->n_acked == 0)
-        return;
-    int64_t id = cluster->acked[cluster_below(cluster, cluster->n_acked)];
-    if (store_plain(cluster, &(struct ds_step){.kind = DS_CANCEL, .cancel = {.id = id}}) != 0)
+    int64_t token = 1 + (int64_t)cluster_below(cluster, (uint64_t)cluster->tokens_max);
+    int64_t id = token < cluster->tokens_max ? cluster->witnesses[token].acked_id : 0;
+    if (id == 0 ||
+        store_plain(cluster, &(struct ds_step){.kind = DS_CANCEL, .cancel = {.id = id}}) != 0)
         return;
     cluster->tally.cancelled++;
     for (size_t i = 0; i < cluster->plan.nodes; i++)
@@ -193,71 +165,90 @@ static void queue_pause(struct cluster *cluster, bool paused)
     cluster_queue(cluster, "mail", paused);
 }
 
-static void gentle(struct cluster *cluster, size_t node)
+void cluster_outage(struct cluster *cluster, uint64_t ms)
 {
-    struct member *member = &cluster->members[node];
-    switch (cluster_below(cluster, 9)) {
-    case 0:
-        cluster_stop(cluster, node, false);
-        break;
-    case 1:
-        desire(cluster, member, DESIRED_STOPPED);
-        break;
-    case 2:
-        desire(cluster, member, DESIRED_PAUSED);
-        break;
-    case 3:
-        desire(cluster, member, DESIRED_RUN);
-        break;
-    case 4:
-        cancel_some(cluster);
-        break;
-    case 5:
-        queue_pause(cluster, true);
-        break;
-    case 6:
-        queue_pause(cluster, false);
-        break;
-    default:
-        cluster_start(cluster, node);
-    }
+    cluster_note(cluster, NULL, "the store cannot be reached for %" PRIu64 " ms", ms);
+    cluster->outage_until_ms = cluster->now_ms + ms;
 }
 
-static void violent(struct cluster *cluster, size_t node)
+static void chaos_nodes(struct cluster *cluster, enum chaos chaos, size_t node)
 {
-    switch (cluster_below(cluster, 8)) {
-    case 0:
-    case 1:
+    struct member *member = &cluster->members[node];
+    if (chaos == CHAOS_START)
+        cluster_start(cluster, node);
+    else if (chaos == CHAOS_STOP || chaos == CHAOS_STOP_AT_ONCE)
+        cluster_stop(cluster, node, chaos == CHAOS_STOP_AT_ONCE);
+    else if (chaos == CHAOS_STOP_ASKED)
+        desire(cluster, member, DESIRED_STOPPED);
+    else if (chaos == CHAOS_PAUSE)
+        desire(cluster, member, DESIRED_PAUSED);
+    else if (chaos == CHAOS_RESUME)
+        desire(cluster, member, DESIRED_RUN);
+    else if (chaos == CHAOS_CRASH)
         cluster_crash(cluster, node);
+    else if (chaos == CHAOS_FREEZE)
+        cluster_freeze(cluster, node, cluster_below(cluster, 8 * LEASE_MS));
+    else if (chaos == CHAOS_CLOCK)
+        member->utc_ms = (int64_t)cluster_below(cluster, 4 * HOUR_MS) - 2 * HOUR_MS;
+}
+
+/* The store moved to another machine, say, or somebody set its clock. */
+static void store_clock_jump(struct cluster *cluster)
+{
+    if (cluster_below(cluster, 4) == 0)
+        cluster->store_utc_ms += 26 * HOUR_MS; /* what is old is cleaned away */
+    else
+        cluster->store_utc_ms += (int64_t)cluster_below(cluster, HOUR_MS) - HOUR_MS / 2;
+}
+
+static void chaos_make(struct cluster *cluster, enum chaos chaos)
+{
+    size_t node = cluster_below(cluster, cluster->plan.nodes);
+    uint64_t ms = cluster_below(cluster, 3 * LEASE_MS);
+    cluster_note(cluster, &cluster->members[node], "chaos: %s", chaos_name(chaos));
+    switch (chaos) {
+    case CHAOS_CANCEL:
+        cancel_some(cluster);
         break;
-    case 2:
-        cluster_stop(cluster, node, true);
+    case CHAOS_QUEUE_PAUSE:
+    case CHAOS_QUEUE_RESUME:
+        queue_pause(cluster, chaos == CHAOS_QUEUE_PAUSE);
         break;
-    case 3:
-        cluster_outage(cluster, cluster_below(cluster, 3 * LEASE_MS));
-        break;
-    case 4:
+    case CHAOS_FREEZE_ALL:
         for (size_t i = 0; i < cluster->plan.nodes; i++)
             cluster_freeze(cluster, i, cluster_below(cluster, 3 * LEASE_MS));
         break;
+    case CHAOS_OUTAGE:
+        cluster_outage(cluster, ms);
+        break;
+    case CHAOS_SLOW:
+        cluster->slow_until_ms = cluster->now_ms + ms;
+        break;
+    case CHAOS_STORE_CLOCK:
+        store_clock_jump(cluster);
+        break;
     default:
-        cluster_freeze(cluster, node, cluster_below(cluster, 8 * LEASE_MS));
+        chaos_nodes(cluster, chaos, node);
     }
 }
 
 static void chaos_fire(struct cluster *cluster)
 {
-    cluster->chaos_ms = cluster->now_ms + 20 + cluster_below(cluster, 2000);
-    if (cluster->now_ms >= cluster->plan.quiet_ms) {
-        cluster->quiet = true;
-        cluster->chaos_ms = NEVER;
+    uint64_t sum = 0;
+    for (int i = 0; i < CHAOS_KINDS; i++)
+        sum += cluster->plan.chaos[i];
+    cluster->chaos_ms = NEVER;
+    if (cluster->quiet || sum == 0)
         return;
-    }
-    size_t node = cluster_below(cluster, cluster->plan.nodes);
-    if (cluster->plan.violence && cluster_below(cluster, 2) == 0)
-        violent(cluster, node);
-    else if (cluster->plan.chaos)
-        gentle(cluster, node);
+    cluster->chaos_ms = cluster->now_ms + 20 + cluster_below(cluster, cluster->plan.chaos_ms);
+    uint64_t roll = cluster_below(cluster, sum);
+    enum chaos chaos = CHAOS_START;
+    for (; roll >= cluster->plan.chaos[chaos]; chaos++)
+        roll -= cluster->plan.chaos[chaos];
+    if (!cluster_happens(cluster))
+        return;
+    cluster->tally.chaos[chaos]++;
+    chaos_make(cluster, chaos);
 }
 
 /* Once all is quiet: nothing stays paused, and one node lives. */
@@ -281,11 +272,11 @@ static void tend_fire(struct cluster *cluster)
 
 /* ---- the whole ---------------------------------------------------------------- */
 
-void weather_init(struct cluster *cluster)
+void people_init(struct cluster *cluster)
 {
     static const struct lane_name names[] = {
         {QUEUE_DEFAULT, PRIORITY_DEFAULT, 0}, {QUEUE_DEFAULT, 2, 0}, {"mail", 5, 0}};
-    cluster->n_lanes = cluster->plan.one_burst ? 1 : 1 + cluster_below(cluster, 3);
+    cluster->n_lanes = cluster->plan.lanes;
     for (size_t i = 0; i < cluster->n_lanes; i++) {
         struct ds_step step = {.kind = DS_LANE_OPEN, .lane_open.name = names[i]};
         int rc = store_plain(cluster, &step);
@@ -293,26 +284,25 @@ void weather_init(struct cluster *cluster)
         (void)rc;
         cluster->lanes[i] = step.lane_open.ret_lane;
     }
-    for (size_t i = 0; i < SUBMITTERS_MAX; i++)
-        cluster->submitters[i].due_ms = NEVER;
     for (size_t i = 0; i < cluster->plan.submitters; i++)
         cluster->submitters[i] = (struct submitter){
             .due_ms = cluster->now_ms + cluster->plan.submit_after_ms, .left = cluster->plan.jobs};
-    cluster->chaos_ms = cluster->tend_ms = cluster->now_ms + 1;
+    cluster->tend_ms = cluster->now_ms + 1;
+    cluster->chaos_ms = cluster->plan.chaos_ms > 0 ? cluster->tend_ms : NEVER;
 }
 
-uint64_t weather_due_ms(const struct cluster *cluster)
+uint64_t people_due_ms(const struct cluster *cluster)
 {
     uint64_t due = cluster->chaos_ms < cluster->tend_ms ? cluster->chaos_ms : cluster->tend_ms;
-    for (size_t i = 0; i < SUBMITTERS_MAX; i++)
+    for (size_t i = 0; i < cluster->plan.submitters; i++)
         due = cluster->submitters[i].due_ms < due ? cluster->submitters[i].due_ms : due;
     return due;
 }
 
-void weather_fire(struct cluster *cluster)
+void people_fire(struct cluster *cluster)
 {
-    uint64_t due = weather_due_ms(cluster);
-    for (size_t i = 0; i < SUBMITTERS_MAX; i++)
+    uint64_t due = people_due_ms(cluster);
+    for (size_t i = 0; i < cluster->plan.submitters; i++)
         if (cluster->submitters[i].due_ms == due) {
             submitter_fire(cluster, &cluster->submitters[i]);
             return;
@@ -325,7 +315,7 @@ void weather_fire(struct cluster *cluster)
 
 static bool all_submitted(const struct cluster *cluster)
 {
-    for (size_t i = 0; i < SUBMITTERS_MAX; i++)
+    for (size_t i = 0; i < cluster->plan.submitters; i++)
         if (cluster->submitters[i].due_ms != NEVER)
             return false;
     return true;
@@ -341,14 +331,17 @@ static bool all_stopped(const struct cluster *cluster)
 
 static void accepted_check(struct cluster *cluster)
 {
-    for (size_t i = 0; i < cluster->n_acked; i++) {
-        const struct ledger_row *row = ledger_check_row(cluster->check, cluster->acked[i]);
-        if (row == NULL || !row->there || row->token != cluster->acked_tokens[i])
+    for (int64_t token = 1; token < cluster->tokens_max; token++) {
+        int64_t id = cluster->witnesses[token].acked_id;
+        const struct ledger_row *row = id != 0 ? ledger_check_row(cluster->check, id) : NULL;
+        if (id == 0)
+            continue;
+        if (row == NULL || !row->there || row->token != token)
             ledger_check_break(cluster->check, "I9: accepted job %" PRId64 " is not there",
-                               id_seq(cluster->acked[i]));
+                               id_seq(id));
         else if (!job_state_finished(row->state))
             ledger_check_break(cluster->check, "I3: accepted job %" PRId64 " has no outcome",
-                               id_seq(cluster->acked[i]));
+                               id_seq(id));
     }
 }
 

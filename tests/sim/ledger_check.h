@@ -17,8 +17,8 @@ struct ledger_row {
     int64_t token, node, finished_ms;
 };
 
-/* Borrowed until freed: ds. */
-struct ledger_check *ledger_check_new(struct datastore *ds);
+/* Borrowed until freed: ds; now_ms, the clock. */
+struct ledger_check *ledger_check_new(struct datastore *ds, const uint64_t *now_ms);
 void ledger_check_free(struct ledger_check *check);
 
 /* True when everything holds. Once false, always false. */
@@ -34,6 +34,9 @@ bool ledger_check_drained(const struct ledger_check *check);
 
 /* NULL for an id never reserved. */
 const struct ledger_row *ledger_check_row(const struct ledger_check *check, int64_t id);
+
+/* For how long that node's counter has not moved, in the store. */
+uint64_t ledger_check_silent_ms(const struct ledger_check *check, int64_t node);
 
 /* "": nothing is broken. */
 const char *ledger_check_broken(const struct ledger_check *check);

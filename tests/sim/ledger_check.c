@@ -4,7 +4,7 @@
  * the pool; in a range of a node's record whose return the lane has not taken, or in a last grant
  * which that record does not know yet, as long as the lane has the node's entry. An entry of
  * another life than the record's (records.h) has its last grant only. One thread. */
-#include "tests/support/ledger_check.h"
+#include "tests/sim/ledger_check.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -15,7 +15,7 @@
 
 #include "node/lifecycle.h"
 
-enum { LANES_MAX = 8, NODES_MAX = 512 };
+enum { LANES_MAX = 8 };
 
 struct seen_lane {
     struct ledger_row *rows; /* by sequence */
@@ -25,22 +25,25 @@ struct seen_lane {
 struct seen_node {
     int64_t id;
     enum node_state state;
+    uint64_t beat, moved_ms;
 };
 
 struct ledger_check {
     struct datastore *ds;
+    const uint64_t *now_ms;
     struct seen_lane lanes[LANES_MAX];
-    struct seen_node nodes[NODES_MAX];
+    struct seen_node *nodes;
     size_t n_nodes;
     bool drained;
     char broken[256];
 };
 
-struct ledger_check *ledger_check_new(struct datastore *ds)
+struct ledger_check *ledger_check_new(struct datastore *ds, const uint64_t *now_ms)
 {
     struct ledger_check *check = calloc(1, sizeof(*check));
     assert(check != NULL);
     check->ds = ds;
+    check->now_ms = now_ms;
     return check;
 }
 
@@ -48,6 +51,7 @@ void ledger_check_free(struct ledger_check *check)
 {
     for (size_t i = 0; i < LANES_MAX; i++)
         free(check->lanes[i].rows);
+    free(check->nodes);
     free(check);
 }
 
@@ -216,20 +220,41 @@ static void lane_check(struct ledger_check *check, const struct lane *lane,
 
 /* ---- nodes: I5 ---------------------------------------------------------------- */
 
+static struct seen_node *seen_find(const struct ledger_check *check, int64_t node)
+{
+    for (size_t i = 0; i < check->n_nodes; i++)
+        if (check->nodes[i].id == node)
+            return &check->nodes[i];
+    return NULL;
+}
+
+static struct seen_node *seen_add(struct ledger_check *check, int64_t node)
+{
+    check->nodes = realloc(check->nodes, (check->n_nodes + 1) * sizeof(*check->nodes));
+    assert(check->nodes != NULL);
+    struct seen_node *seen = &check->nodes[check->n_nodes++];
+    *seen = (struct seen_node){.id = node, .state = NODE_INITIALIZING, .moved_ms = *check->now_ms};
+    return seen;
+}
+
 static void node_see(struct ledger_check *check, const struct node *node)
 {
-    struct seen_node *seen = check->nodes;
-    while (seen < check->nodes + check->n_nodes && seen->id != node->id)
-        seen++;
-    if (seen == check->nodes + check->n_nodes) {
-        assert(check->n_nodes < NODES_MAX);
-        check->n_nodes++;
-        *seen = (struct seen_node){.id = node->id, .state = NODE_INITIALIZING};
-    }
+    struct seen_node *seen = seen_find(check, node->id);
+    if (seen == NULL)
+        seen = seen_add(check, node->id);
     if (seen->state != node->state && !lifecycle_allows(seen->state, node->state))
         ledger_check_break(check, "I5: node %s went from %s to %s", node->name,
                            node_state_name(seen->state), node_state_name(node->state));
+    if (seen->beat != node->beat)
+        seen->moved_ms = *check->now_ms;
+    seen->beat = node->beat;
     seen->state = node->state;
+}
+
+uint64_t ledger_check_silent_ms(const struct ledger_check *check, int64_t node)
+{
+    const struct seen_node *seen = seen_find(check, node);
+    return seen != NULL ? *check->now_ms - seen->moved_ms : 0;
 }
 
 /* ---- all of it ---------------------------------------------------------------- */
