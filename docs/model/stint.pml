@@ -68,7 +68,8 @@
 /* What there is at all:
  * DELAYED: jobs are `scheduled` at first. ROWS_THERE: no submitters; the rows are there from the start.
  * ORDERED: lanes are exclusive, and jobs of one group run one after another, again in place when they
- * fail; odd ids are one group, even ids the other. KILLER: whoever starts job 0 dies of it. */
+ * fail; odd ids are one group, even ids the other. BATCH: one submitter sends all jobs at once, and all
+ * ids are one group. KILLER: whoever starts job 0 dies of it. */
 
 /* ---- records ----------------------------------------------------------------------------------- */
 
@@ -362,6 +363,55 @@ inline interrupt_named()
 #ifndef ROWS_THERE
 #define J_LANE(j) ((j) % LANES)
 
+#ifdef DELAYED
+#define AT_FIRST SCHEDULED
+#else
+#define AT_FIRST QUEUED
+#endif
+inline insert_row(id, j)
+{
+    row[id].kind = OWN_ROW; row[id].job = j;
+    jobs[j].state = AT_FIRST; jobs[j].run_no = 1; jobs[j].own = id
+}
+
+#ifdef BATCH
+/* All jobs of a batch get their ids at once; their rows are inserted in that order. */
+#define MAY_RESERVE_REST(j) (lane[0].tail + (JOBS - (j)) <= LANE_END(0))
+proctype submitter(byte j)
+{
+    byte id, spare;
+    bit reserved;
+    do
+    :: atomic { j == JOBS -> break }
+    :: atomic { j < JOBS && !reserved && MAY_RESERVE_REST(j) ->
+        id = lane[0].tail; lane[0].tail = lane[0].tail + JOBS - j; reserved = 1 }
+    :: atomic { j < JOBS && !reserved && !MAY_RESERVE_REST(j) -> break }
+    :: atomic { j < JOBS && reserved && row[id].kind == NO_ROW ->
+        insert_row(id, j);
+        check();
+        j++; id++ }
+    /* somebody declared it void */
+#ifdef BREAK_REST_KEEPS_IDS
+    :: atomic { j < JOBS && reserved && row[id].kind != NO_ROW && !MAY_RESERVE(0) -> break }
+    :: atomic { j < JOBS && reserved && row[id].kind != NO_ROW && MAY_RESERVE(0) ->
+        reserve(0, spare);
+        insert_row(spare, j);
+        spare = 0; j++; id++ }
+#else
+    :: atomic { j < JOBS && reserved && row[id].kind != NO_ROW ->
+        reserved = 0; id = 0 } /* new ids for this one and all the rest */
+#endif
+    :: atomic { crashes < CRASHES -> crashes++; break }
+    od;
+    atomic {
+        id = 0; reserved = 0;
+        do
+        :: j < JOBS -> given_up[j] = 1; j++
+        :: else -> break
+        od
+    }
+}
+#else
 proctype submitter(byte j)
 {
     byte id;
@@ -375,13 +425,7 @@ proctype submitter(byte j)
         fi }
     :: atomic { !reserved && !MAY_RESERVE(J_LANE(j)) -> given_up[j] = 1; break }
     :: atomic { reserved && row[id].kind == NO_ROW ->
-        row[id].kind = OWN_ROW; row[id].job = j;
-#ifdef DELAYED
-        jobs[j].state = SCHEDULED;
-#else
-        jobs[j].state = QUEUED;
-#endif
-        jobs[j].run_no = 1; jobs[j].own = id;
+        insert_row(id, j);
         check();
         if
         :: break
@@ -394,6 +438,7 @@ proctype submitter(byte j)
     od;
     id = 0
 }
+#endif
 #endif
 
 #if CANCELS > 0
@@ -448,8 +493,16 @@ mtype = { WATCHING, MARKED, NAMED, READ, TAKEN };   /* the burier */
  * above a hole, which may be of any group. */
 #ifdef ORDERED
 #define LOWEST(set) ((set) & -(set))
+#ifdef BATCH
+#define ODD 254
+#define EVEN 0
+#define IN_ORDER (job == 0 || (jobs[job - 1].state != ABSENT && !UNFINISHED(job - 1)))
+#else
 #define ODD 170
 #define EVEN 84
+#define IN_ORDER (at <= 2 || row[at - 2].kind != OWN_ROW || !UNFINISHED(row[at - 2].job))
+#endif
+#define GROUP_OF(x) (HAS(ODD, x) -> ODD : EVEN)
 #define HOLE(x) ((row[x].kind == NO_ROW) << (x))
 #if IDS == 2
 #define HOLES (HOLE(1) | HOLE(2))
@@ -495,8 +548,8 @@ inline begin()
 #ifdef ORDERED
     if
     :: !node[me].dead ->
-        assert(at <= 2 || row[at - 2].kind != OWN_ROW || !UNFINISHED(row[at - 2].job));
-        assert((begun & (HAS(ODD, at) -> ODD : EVEN) & ~(BIT(at + 1) - 1)) == 0);
+        assert(IN_ORDER);
+        assert((begun & GROUP_OF(at) & ~(BIT(at + 1) - 1)) == 0);
         begun = begun | BIT(at)
     :: else
     fi;
@@ -613,6 +666,12 @@ end:
 #else
 #define TAKES(l) (E(l).r == r[l])
 #endif
+    /* An ordered lane loses its holder by a return only when that was its last id and nothing runs. */
+#ifdef BREAK_RETURN_CLEARS
+#define RETURN_CLEARS(l) true
+#else
+#define RETURN_CLEARS(l) ((have & LANE_IDS(l)) == 0 && executor == IDLE)
+#endif
     :: atomic { pen == GIVING ->
         l = pen_lane;
         if
@@ -621,8 +680,7 @@ end:
             lane[l].pool = lane[l].pool | pen_set;
             E(l).r = r[l] + 1;
             if
-            :: lane[l].holder == me + 1 && (have & LANE_IDS(l)) == 0 && executor == IDLE ->
-                lane[l].holder = 0
+            :: lane[l].holder == me + 1 && RETURN_CLEARS(l) -> lane[l].holder = 0
             :: else
             fi;
             if
@@ -934,10 +992,14 @@ init
         :: else -> break
         od;
 #else
+#ifdef BATCH
+        run submitter(0);
+#else
         do
         :: i < JOBS -> run submitter(i); i++
         :: else -> break
         od;
+#endif
 #endif
         i = 0;
         do
