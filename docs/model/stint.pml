@@ -66,7 +66,8 @@
 #endif
 
 /* What there is at all:
- * DELAYED: jobs are `scheduled` at first. ROWS_THERE: no submitters; the rows are there from the start.
+ * DELAYED: jobs are `scheduled` at first; in an ordered lane that stands for any that may not start yet
+ * (later, or after others), and waits in place. ROWS_THERE: no submitters; the rows are there from the start.
  * ORDERED: lanes are exclusive, and jobs of one group run one after another, again in place when they
  * fail; odd ids are one group, even ids the other. BATCH: one submitter sends all jobs at once, and all
  * ids are one group. KILLER: whoever starts job 0 dies of it. */
@@ -209,6 +210,11 @@ inline estate_of(n, l, set)
 
 /* I1: the row that leads to a queued job is ahead of the head, or its id is in exactly one place; no id
  * is ever in two. */
+#ifdef ORDERED
+#define MUST_LEAD(j) UNFINISHED(j)
+#else
+#define MUST_LEAD(j) (jobs[j].state == QUEUED)
+#endif
 byte c_lane, c_node, c_set, c_once, c_id, c_job;
 inline check()
 {
@@ -238,7 +244,7 @@ inline check()
         do
         :: c_job < JOBS ->
             if
-            :: jobs[c_job].state == QUEUED ->
+            :: MUST_LEAD(c_job) ->
                 c_id = (jobs[c_job].slot != 0 -> jobs[c_job].slot : jobs[c_job].own);
                 assert(row[c_id].job == c_job &&
                        (row[c_id].kind == OWN_ROW || row[c_id].kind == SLOT_ROW));
@@ -360,14 +366,15 @@ inline interrupt_named()
 
 /* ---- submitters, and people who cancel --------------------------------------------------------- */
 
-#ifndef ROWS_THERE
-#define J_LANE(j) ((j) % LANES)
-
 #ifdef DELAYED
 #define AT_FIRST SCHEDULED
 #else
 #define AT_FIRST QUEUED
 #endif
+
+#ifndef ROWS_THERE
+#define J_LANE(j) ((j) % LANES)
+
 inline insert_row(id, j)
 {
     row[id].kind = OWN_ROW; row[id].job = j;
@@ -441,14 +448,35 @@ proctype submitter(byte j)
 #endif
 #endif
 
+#if defined(ORDERED) && defined(DELAYED)
+/* What waits in place is released in place. */
+proctype releaser()
+{
+end:
+    do
+    :: atomic { jobs[0].state == SCHEDULED -> jobs[0].state = QUEUED; check() }
+#if JOBS > 1
+    :: atomic { jobs[1].state == SCHEDULED -> jobs[1].state = QUEUED; check() }
+#endif
+#if JOBS > 2
+    :: atomic { jobs[2].state == SCHEDULED -> jobs[2].state = QUEUED; check() }
+#endif
+    od
+}
+#endif
+
 #if CANCELS > 0
+#ifdef BREAK_CANCEL_GUARD
+#define MAY_CANCEL(j) (jobs[j].state != ABSENT)
+#else
+#define MAY_CANCEL(j) UNFINISHED(j)
+#endif
 proctype canceller()
 {
-    byte j;
     do
-    :: atomic { cancels < CANCELS && UNFINISHED(0) -> cancels++; finish(0, CANCELLED); check() }
+    :: atomic { cancels < CANCELS && MAY_CANCEL(0) -> cancels++; finish(0, CANCELLED); check() }
 #if JOBS > 1
-    :: atomic { cancels < CANCELS && UNFINISHED(1) -> cancels++; finish(1, CANCELLED); check() }
+    :: atomic { cancels < CANCELS && MAY_CANCEL(1) -> cancels++; finish(1, CANCELLED); check() }
 #endif
     :: atomic { cancels == CANCELS -> break }
     :: atomic { true -> break }
@@ -511,12 +539,18 @@ mtype = { WATCHING, MARKED, NAMED, READ, TAKEN };   /* the burier */
 #elif IDS == 4
 #define HOLES (HOLE(1) | HOLE(2) | HOLE(3) | HOLE(4))
 #endif
+#if defined(DELAYED) && !defined(BREAK_WAITING_PASSES)
+#define WAITS(x) ((row[x].kind == OWN_ROW && jobs[row[x].job].state == SCHEDULED) << (x))
+#define WAITING (WAITS(1) | WAITS(2) | WAITS(3))
+#else
+#define WAITING 0
+#endif
 #ifdef BREAK_HOLE_ORDER
 #define IN_TURN(set) \
     (LOWEST((set) & ODD & ~HOLES) | LOWEST((set) & EVEN & ~HOLES) | LOWEST((set) & HOLES))
 #else
 #define BELOW_HOLES(set) (((LOWEST((set) & HOLES) << 1) - 1) & 255)
-#define IN_TURN(set) ((LOWEST((set) & ODD) | LOWEST((set) & EVEN)) & BELOW_HOLES(set))
+#define IN_TURN(set) ((LOWEST((set) & ODD) | LOWEST((set) & EVEN)) & BELOW_HOLES(set) & ~WAITING)
 #endif
 #else
 #define IN_TURN(set) (set)
@@ -987,7 +1021,7 @@ init
         :: i <= IDS ->
             lane[LANE_OF(i)].tail = i + 1;
             row[i].kind = OWN_ROW; row[i].job = i - 1;
-            jobs[i - 1].own = i; jobs[i - 1].run_no = 1; jobs[i - 1].state = QUEUED;
+            jobs[i - 1].own = i; jobs[i - 1].run_no = 1; jobs[i - 1].state = AT_FIRST;
             i++
         :: else -> break
         od;
@@ -1006,6 +1040,9 @@ init
         :: i < NODES -> run processor(i); i++
         :: else -> break
         od;
+#if defined(ORDERED) && defined(DELAYED)
+        run releaser();
+#endif
 #if CANCELS > 0
         run canceller();
 #endif
