@@ -38,6 +38,13 @@ static inline int64_t id_seq(int64_t id)
     return id & ((INT64_C(1) << ID_SEQ_BITS) - 1);
 }
 
+/* Of any lane there may be, or one past the last: a record that says otherwise is damaged. What is
+ * reckoned with such ids does not overflow. */
+static inline bool id_possible(int64_t id)
+{
+    return id >= 0 && id <= (int64_t)LIMIT_LANES << ID_SEQ_BITS;
+}
+
 static inline int64_t range_count(struct range r)
 {
     return r.b - r.a;

@@ -34,7 +34,9 @@ static void range_put(bson_t *doc, struct range range)
 
 static struct range range_get(struct reader *reader)
 {
-    return (struct range){number(reader, "a"), number(reader, "b"), number(reader, "suspect") != 0};
+    struct range range = {number(reader, "a"), number(reader, "b"), number(reader, "suspect") != 0};
+    reader->damaged = reader->damaged || !id_possible(range.a) || !id_possible(range.b);
+    return range;
 }
 
 /* ---- meta and queues ------------------------------------------------------------------------ */
@@ -230,7 +232,8 @@ int lane_from_doc(const bson_t *doc, struct arena *mem, struct lane *ret_lane,
     pool_get(&reader, &lane);
     entries_get(&reader, &lane);
     int64_t pool_version = number(&reader, "pool_version");
-    if (reader.damaged || lane.number < 0 || lane.number >= LIMIT_LANES)
+    if (reader.damaged || lane.number < 0 || lane.number >= LIMIT_LANES ||
+        !id_possible(lane.head) || !id_possible(lane.tail))
         return ERR_CORRUPT;
     *ret_lane = lane;
     if (ret_pool_version != NULL)

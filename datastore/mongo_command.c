@@ -8,6 +8,8 @@
 
 #include <assert.h>
 
+#include "datastore/bson_fields.h"
+
 /* Codes of servers (MongoDB: src/mongo/base/error_codes.yml), and what they mean. */
 static const struct {
     int server;
@@ -145,6 +147,9 @@ int mongo_command(struct mongo_store *store, const bson_t *command, bool writes,
                                                             &store->write_opts, ret_reply, &error)
                     : mongoc_client_read_command_with_opts(store->client, store->database, command,
                                                            NULL, NULL, ret_reply, &error);
+    if (good && !document_whole(ret_reply, 0)) /* what reads it takes parts of it as they are */
+        return tell(store, writes ? ERR_UNKNOWN_OUTCOME : ERR_UNAVAILABLE,
+                    "the server's reply is damaged", writes);
     store->wrote = store->wrote || (good && writes && reply_of_change(ret_reply));
     return good ? 0 : tell_error(store, &error, ret_reply, writes);
 }

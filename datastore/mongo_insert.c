@@ -269,9 +269,14 @@ static int there_look(struct mongo_call *call, const struct submit_chunk *chunk,
     const bson_t *doc;
     bson_iter_t at;
     int rc;
-    while ((rc = mongo_next(call->store, cursor, &doc)) == 1)
-        if (bson_iter_init_find(&at, doc, "_id"))
-            there[bson_iter_as_int64(&at) - chunk->id] = true;
+    while ((rc = mongo_next(call->store, cursor, &doc)) == 1) {
+        int64_t id = bson_iter_init_find(&at, doc, "_id") ? bson_iter_as_int64(&at) : 0;
+        if (id < chunk->id || id >= chunk->id + chunk->count) {
+            rc = mongo_damaged(call->store, MONGO_JOBS, id); /* not what was asked for */
+            break;
+        }
+        there[id - chunk->id] = true;
+    }
     mongoc_cursor_destroy(cursor);
     bson_destroy(opts);
     bson_destroy(query);
@@ -326,7 +331,8 @@ static int chunk_found(struct finding *finding, const bson_t *doc)
     struct mongo_call *call = finding->call;
     struct submit_chunk chunk;
     int64_t n;
-    if (chunk_from_doc(doc, call->mem, &chunk) < 0 || chunk.count > LIMIT_BATCH_JOBS)
+    if (chunk_from_doc(doc, call->mem, &chunk) < 0 || chunk.count > LIMIT_BATCH_JOBS ||
+        chunk.index < 0 || chunk.index > ID_SEQ_MAX || chunk.id < 1 || !id_possible(chunk.id))
         return mongo_damaged(call->store, MONGO_JOBS, 0);
     int rc = there_count(call, &chunk, &n);
     if (rc < 0)

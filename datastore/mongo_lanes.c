@@ -181,6 +181,8 @@ static int lane_find(struct mongo_call *call, const struct lane_name *name, int3
     int64_t number;
     int rc = mongo_find_int(call->store, MONGO_LANES, query, "_id", NULL, &number);
     bson_destroy(query);
+    if (rc == 0 && (number < 0 || number >= LIMIT_LANES))
+        return mongo_damaged(call->store, MONGO_LANES, number);
     if (rc == 0)
         *ret_number = (int32_t)number;
     return rc;
@@ -201,9 +203,12 @@ static int lane_number_take(struct mongo_call *call, int32_t *ret_number)
         return error_set(call->err, ERR_LIMIT, "no more than %d lanes", LIMIT_LANES);
     if (rc < 0)
         return rc;
-    if (bson_iter_init_find(&at, &doc, "lane_next"))
-        *ret_number = (int32_t)bson_iter_as_int64(&at) - 1;
+    int64_t next = bson_iter_init_find(&at, &doc, "lane_next") ? bson_iter_as_int64(&at) : 0;
     bson_destroy(&doc);
+    if (next < 1 || next > LIMIT_LANES)
+        return error_set(call->err, ERR_CORRUPT, "%.200s: lane_next of meta is damaged",
+                         call->store->shown);
+    *ret_number = (int32_t)next - 1;
     return 0;
 }
 
@@ -289,9 +294,12 @@ static int reserve_try(struct mongo_call *call, int64_t n_types_seen)
     int rc = mongo_find_and_modify(call->store, MONGO_LANES, query,
                                    (struct mongo_change){.doc = change}, fields, &doc);
     if (rc == 0) {
-        if (bson_iter_init_find(&at, &doc, "tail"))
-            reserve->ret_first = bson_iter_as_int64(&at) - reserve->count;
+        int64_t tail = bson_iter_init_find(&at, &doc, "tail") ? bson_iter_as_int64(&at) : 0;
         bson_destroy(&doc);
+        if (tail < id_make(reserve->lane, 1) + reserve->count || tail > tail_max + reserve->count)
+            rc = mongo_damaged(call->store, MONGO_LANES, reserve->lane);
+        else
+            reserve->ret_first = tail - reserve->count;
     }
     bson_destroy(fields);
     bson_destroy(change);
@@ -402,14 +410,6 @@ static struct lane_entry *entry_of(const struct lane *lane, int64_t node)
     return NULL;
 }
 
-static int64_t backlog_of(const struct lane *lane)
-{
-    int64_t ids = lane->tail - lane->head;
-    for (size_t i = 0; i < lane->n_pool; i++)
-        ids += range_count(lane->pool[i]);
-    return ids;
-}
-
 static int claim_granted(struct mongo_call *call, const bson_t *doc)
 {
     struct ds_claim *claim = &call->step->claim;
@@ -420,7 +420,7 @@ static int claim_granted(struct mongo_call *call, const bson_t *doc)
     if (entry == NULL || entry->g != claim->g + 1 || entry->last.a >= entry->last.b)
         return mongo_damaged(call->store, MONGO_LANES, claim->lane);
     claim->ret_range = entry->last;
-    claim->ret_backlog = backlog_of(&lane);
+    claim->ret_backlog = lane_backlog(&lane);
     return 0;
 }
 
@@ -438,7 +438,7 @@ static int claim_denied(struct mongo_call *call)
     if (entry != NULL && entry->g != claim->g)
         return ERR_CONFLICT;
     claim->ret_range = (struct range){0};
-    claim->ret_backlog = backlog_of(&lane);
+    claim->ret_backlog = lane_backlog(&lane);
     return 0;
 }
 

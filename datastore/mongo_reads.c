@@ -182,6 +182,8 @@ static int window(struct mongo_call *call, int64_t *low, int64_t *high, bool *re
     int rc = mongo_find_int(call->store, MONGO_JOBS, query, "_id", opts, &id);
     bson_destroy(opts);
     bson_destroy(query);
+    if (rc == 0 && (id < *low || id >= *high))
+        return mongo_damaged(call->store, MONGO_JOBS, id); /* not what was asked for */
     if (rc == 0) {
         *(read->newest_first ? low : high) = id + (read->newest_first ? 1 : 0);
         *ret_cut = true;
@@ -346,6 +348,10 @@ static int scan_count(struct mongo_call *call, struct ds_scan *scan, int64_t a, 
                         ? job_state_parse(bson_iter_utf8(&at, NULL))
                         : -1;
         int64_t n = bson_iter_init_find(&at, doc, "n") ? bson_iter_as_int64(&at) : 0;
+        if (n < 0 || n > INT32_MAX) {
+            rc = mongo_damaged(call->store, MONGO_JOBS, a);
+            break;
+        }
         if (state >= 0)
             scan->ret_counts[state] += n;
         *ret_rows += n;
@@ -397,6 +403,8 @@ int mongo_scan(struct mongo_call *call)
     rc = scan_stop(call, scan.range.a, end, &stop);
     if (rc < 0 && rc != ERR_NOT_FOUND)
         return rc;
+    if (end < scan.range.a || (rc == 0 && (stop < scan.range.a || stop >= end)))
+        return mongo_damaged(call->store, MONGO_JOBS, scan.range.a); /* not what was asked for */
     scan.ret_stopped = rc == 0;
     scan.ret_next = rc == 0 ? stop : end;
     int64_t ids = scan.ret_next - scan.range.a;

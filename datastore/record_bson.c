@@ -68,8 +68,9 @@ static void list_range(struct list *list, struct range range)
     list_int(list, range.suspect);
 }
 
-static struct range range_of(const int64_t values[3])
+static struct range range_of(struct reader *reader, const int64_t values[3])
 {
+    reader->damaged = reader->damaged || !id_possible(values[0]) || !id_possible(values[1]);
     return (struct range){values[0], values[1], values[2] != 0};
 }
 
@@ -120,13 +121,17 @@ int lane_decode(struct bytes doc, struct arena *mem, struct lane *ret_lane)
         return ERR_CORRUPT;
     lane.pool = arena_alloc(mem, (lane.n_pool + 1) * sizeof(*lane.pool));
     for (size_t i = 0; i < lane.n_pool; i++)
-        lane.pool[i] = range_of(pool + i * POOL_STRIDE);
+        lane.pool[i] = range_of(&reader, pool + i * POOL_STRIDE);
     lane.entries = arena_alloc(mem, (lane.n_entries + 1) * sizeof(*lane.entries));
     for (size_t i = 0; i < lane.n_entries; i++) {
         const int64_t *at = entries + i * ENTRY_STRIDE;
-        lane.entries[i] = (struct lane_entry){
-            .node = at[0], .g = (uint64_t)at[1], .r = (uint64_t)at[2], .last = range_of(at + 3)};
+        lane.entries[i] = (struct lane_entry){.node = at[0],
+                                              .g = (uint64_t)at[1],
+                                              .r = (uint64_t)at[2],
+                                              .last = range_of(&reader, at + 3)};
     }
+    if (reader.damaged)
+        return ERR_CORRUPT;
     *ret_lane = lane;
     return 0;
 }
@@ -247,8 +252,8 @@ static void node_get_lists(struct reader *reader, struct node *node)
     const int64_t *at = get_ints(reader, "ranges", HELD_STRIDE, &node->n_ranges);
     node->ranges = arena_alloc(reader->mem, (node->n_ranges + 1) * sizeof(*node->ranges));
     for (size_t i = 0; i < node->n_ranges; i++, at += HELD_STRIDE)
-        node->ranges[i] =
-            (struct node_range){.range = range_of(at), .returning = (uint64_t)at[POOL_STRIDE]};
+        node->ranges[i] = (struct node_range){.range = range_of(reader, at),
+                                              .returning = (uint64_t)at[POOL_STRIDE]};
     at = get_ints(reader, "granted", GRANT_STRIDE, &node->n_granted);
     node->granted = arena_alloc(reader->mem, (node->n_granted + 1) * sizeof(*node->granted));
     for (size_t i = 0; i < node->n_granted; i++, at += GRANT_STRIDE)

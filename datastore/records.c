@@ -1,4 +1,5 @@
-/* Names of states, as people and the stores that keep them as text see them. Pure. */
+/* What can be said of a record by looking at it; names of states, as people and the stores that
+ * keep them as text see them. Pure. */
 #include "datastore/records.h"
 
 #include <string.h>
@@ -43,4 +44,13 @@ int node_state_parse(const char *name)
 int job_state_parse(const char *name)
 {
     return name_find(job_names, JOB_STATES, name);
+}
+
+int64_t lane_backlog(const struct lane *lane)
+{
+    int64_t ids = lane->tail - lane->head;
+    for (size_t i = 0; i < lane->n_pool; i++)
+        if (__builtin_add_overflow(ids, range_count(lane->pool[i]), &ids))
+            return INT64_MAX;
+    return ids;
 }

@@ -73,6 +73,9 @@ struct lane {
     size_t n_entries;
 };
 
+/* Ids left to grant; of a damaged record, at most what a number holds. */
+int64_t lane_backlog(const struct lane *lane);
+
 /* ---- nodes ------------------------------------------------------------------------------ */
 
 enum node_state {

@@ -144,7 +144,9 @@ static int lane_row(struct sqlite_call *call, sqlite3_stmt *stmt, struct lane *r
         .head = sqlite3_column_int64(stmt, 6),
         .holder = sqlite3_column_int64(stmt, 7)};
     name_copy(ret_lane->name.queue, sizeof(ret_lane->name.queue), stmt, 1);
-    if (lane_decode(column_bytes(stmt, 8), call->mem, ret_lane) < 0)
+    if (lane_decode(column_bytes(stmt, 8), call->mem, ret_lane) < 0 || ret_lane->number < 0 ||
+        ret_lane->number >= LIMIT_LANES || !id_possible(ret_lane->head) ||
+        !id_possible(ret_lane->tail))
         return sql_damaged(call->store, "lane", ret_lane->number);
     return 0;
 }

@@ -56,14 +56,6 @@ static struct range pool_take(struct lane *lane, int64_t want, struct arena *mem
     return taken;
 }
 
-static int64_t lane_backlog(const struct lane *lane)
-{
-    int64_t ids = lane->tail - lane->head;
-    for (size_t i = 0; i < lane->n_pool; i++)
-        ids += range_count(lane->pool[i]);
-    return ids;
-}
-
 /* ---- lanes --------------------------------------------------------------------------------- */
 
 static struct lane_entry *entry_find(const struct lane *lane, int64_t node)

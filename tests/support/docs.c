@@ -30,7 +30,7 @@ static struct lane_entry entries[] = {{77, UINT64_C(1) << 40, {1, 9, true}, 2},
                                       {INT64_MAX, 1, {30, 31, false}, 0}};
 const struct lane full_lane = {.number = LIMIT_LANES - 1,
                                .name = {"mail", 9, 4096},
-                               .tail = INT64_MAX,
+                               .tail = (int64_t)LIMIT_LANES << 48,
                                .head = INT64_C(1) << 50,
                                .holder = 77,
                                .exclusive = true,
