@@ -230,5 +230,6 @@ extern const struct cli_command node_start_command, node_list_command, node_stop
     node_pause_command, node_resume_command;
 extern const struct cli_command store_init_command, store_info_command, store_check_command,
     store_copy_command;
+extern const struct cli_command selftest_command;
 
 #endif

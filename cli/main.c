@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "cli/cli.h"
+#include "cli/selftest.h"
 
 static const struct cli_command *const commands[] = {
     &submit_command,      &wait_command,         &job_list_command,    &job_show_command,
@@ -17,7 +17,7 @@ static const struct cli_command *const commands[] = {
     &queue_pause_command, &queue_resume_command, &node_start_command,  &node_list_command,
     &node_stop_command,   &node_pause_command,   &node_resume_command, &status_command,
     &store_init_command,  &store_info_command,   &store_check_command, &store_copy_command,
-    &jobs_command,
+    &selftest_command,    &jobs_command,
 };
 
 enum { COMMANDS = sizeof(commands) / sizeof(commands[0]) };
@@ -158,6 +158,8 @@ int main(int argc, char **argv)
         printf("stint " STINT_VERSION "\n");
         return output_end(CLI_OK);
     }
+    if (strcmp(argv[1], SELFTEST_JOB) == 0)
+        return selftest_job(argc - 2, argv + 2);
     int words = 0;
     const struct cli_command *command = command_find(argc, argv, &words);
     if (command == NULL)

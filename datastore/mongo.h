@@ -21,6 +21,9 @@ enum {
 int mongo_open(const char *uri, unsigned flags, uint32_t timeout_ms, struct datastore **ret_ds,
                struct error *err) __attribute__((warn_unused_result));
 
+/* As datastore_drop. */
+int mongo_drop(const char *uri, struct error *err) __attribute__((warn_unused_result));
+
 struct mongo_counts {
     uint64_t commands; /* sent, getMore included; hello not */
 };

@@ -16,6 +16,9 @@
 #include "datastore/mongo_store.h"
 #include "datastore/uri.h"
 
+/* Beside the flags of datastore.h: a handle on what may be no store, or a part of one. */
+enum { OPEN_BARE = 1 << 16 };
+
 /* ---- the URI -------------------------------------------------------------------------------- */
 
 /* Without what is secret, and without options. */
@@ -256,7 +259,7 @@ static int store_open(const mongoc_uri_t *uri, const char *namespace, const char
     }
     if (rc == 0) {
         collections_open(store, namespace);
-        rc = settle_in(store, flags, err);
+        rc = (flags & OPEN_BARE) != 0 ? 0 : settle_in(store, flags, err);
     }
     if (rc == 0)
         *ret_ds = &store->base;
@@ -265,8 +268,8 @@ static int store_open(const mongoc_uri_t *uri, const char *namespace, const char
     return rc;
 }
 
-int mongo_open(const char *uri, unsigned flags, uint32_t timeout_ms, struct datastore **ret_ds,
-               struct error *err)
+static int open_uri(const char *uri, unsigned flags, uint32_t timeout_ms, struct datastore **ret_ds,
+                    struct error *err)
 {
     char shown[200], namespace[LIMIT_NAME_BYTES + 1] = "";
     uri_show(uri, shown, sizeof(shown));
@@ -275,7 +278,11 @@ int mongo_open(const char *uri, unsigned flags, uint32_t timeout_ms, struct data
     char *text = namespace_take(uri, namespace, shown, err);
     if (text == NULL)
         return err->code;
-    mongoc_uri_t *parsed = uri_parse(text, shown, err);
+    mongoc_uri_t *parsed = NULL;
+    if ((flags & OPEN_BARE) != 0 && namespace[0] == '\0')
+        error_set(err, ERR_INVALID, "%.200s: only a namespace can be dropped", shown);
+    else
+        parsed = uri_parse(text, shown, err);
     free(text);
     if (parsed == NULL)
         return err->code;
@@ -283,5 +290,47 @@ int mongo_open(const char *uri, unsigned flags, uint32_t timeout_ms, struct data
     mongo_uri_settle(parsed, shorter ? (int32_t)timeout_ms : MONGO_TIMEOUT_MS);
     int rc = store_open(parsed, namespace, shown, flags, ret_ds, err);
     mongoc_uri_destroy(parsed);
+    return rc;
+}
+
+int mongo_open(const char *uri, unsigned flags, uint32_t timeout_ms, struct datastore **ret_ds,
+               struct error *err)
+{
+    return open_uri(uri, flags & ~(unsigned)OPEN_BARE, timeout_ms, ret_ds, err);
+}
+
+/* ---- dropping ------------------------------------------------------------------------------- */
+
+static int collection_drop(struct mongo_store *store, const char *name)
+{
+    enum { NAMESPACE_NOT_FOUND = 26 };
+    bson_t command = BSON_INITIALIZER, reply;
+    bson_iter_t at;
+    BSON_APPEND_UTF8(&command, "drop", name);
+    int rc = mongo_command(store, &command, true, &reply);
+    if (rc < 0 && bson_iter_init_find(&at, &reply, "code") &&
+        bson_iter_as_int64(&at) == NAMESPACE_NOT_FOUND)
+        rc = 0;
+    bson_destroy(&reply);
+    bson_destroy(&command);
+    return rc;
+}
+
+/* Twice: a command of a client that was killed may have made one anew meanwhile. */
+int mongo_drop(const char *uri, struct error *err)
+{
+    struct datastore *ds = NULL;
+    struct error trouble = {0};
+    int rc = open_uri(uri, OPEN_BARE, 0, &ds, err);
+    if (rc < 0)
+        return rc;
+    struct mongo_store *store = (struct mongo_store *)ds;
+    store->err = &trouble;
+    for (size_t i = 0; rc == 0 && i < 2 * (size_t)MONGO_COLLECTIONS; i++)
+        rc = collection_drop(store, store->names[i % MONGO_COLLECTIONS]);
+    store->err = NULL;
+    if (rc < 0)
+        *err = trouble;
+    datastore_close(ds);
     return rc;
 }

@@ -44,26 +44,52 @@ static int query_parse(const char *uri, const char *query, char *ret_namespace, 
     return 0;
 }
 
-static int open_sqlite(const char *uri, const char *rest, unsigned flags, struct datastore **ret_ds,
+/* What a URI of an embedded store says. */
+struct place {
+    char path[LIMIT_PATH_BYTES], namespace[LIMIT_NAME_BYTES + 1];
+    int64_t frozen_ms;
+};
+
+static int place_parse(const char *uri, const char *rest, struct place *ret_place,
                        struct error *err)
 {
-    char path[LIMIT_PATH_BYTES], namespace[LIMIT_NAME_BYTES + 1] = "";
-    struct sqlite_options options = {
-        .path = path, .flags = flags, .frozen_ms = SQLITE_FROZEN_MS_DEFAULT};
+    struct place place = {.frozen_ms = SQLITE_FROZEN_MS_DEFAULT};
     size_t len = strcspn(rest, "?");
     if (len == 0)
         return error_set(err, ERR_INVALID, "%.300s: no path; write sqlite:PATH", uri);
-    if (len + LIMIT_NAME_BYTES + 2 > sizeof(path))
+    if (len + LIMIT_NAME_BYTES + 2 > sizeof(place.path))
         return error_set(err, ERR_INVALID, "%.100s...: the path is too long", uri);
     if (rest[len] == '?') {
-        int rc =
-            query_parse(uri, rest + len + 1, namespace, sizeof(namespace), &options.frozen_ms, err);
+        int rc = query_parse(uri, rest + len + 1, place.namespace, sizeof(place.namespace),
+                             &place.frozen_ms, err);
         if (rc < 0)
             return rc;
     }
-    snprintf(path, sizeof(path), "%.*s%s%s", (int)len, rest, namespace[0] != '\0' ? "." : "",
-             namespace);
+    snprintf(place.path, sizeof(place.path), "%.*s%s%s", (int)len, rest,
+             place.namespace[0] != '\0' ? "." : "", place.namespace);
+    *ret_place = place;
+    return 0;
+}
+
+static int open_sqlite(const char *uri, const char *rest, unsigned flags, struct datastore **ret_ds,
+                       struct error *err)
+{
+    struct place place;
+    int rc = place_parse(uri, rest, &place, err);
+    if (rc < 0)
+        return rc;
+    struct sqlite_options options = {
+        .path = place.path, .flags = flags, .frozen_ms = place.frozen_ms};
     return sqlite_open(&options, ret_ds, err);
+}
+
+static int drop_sqlite(const char *uri, const char *rest, struct error *err)
+{
+    struct place place;
+    int rc = place_parse(uri, rest, &place, err);
+    if (rc == 0 && place.namespace[0] == '\0')
+        rc = error_set(err, ERR_INVALID, "%.300s: only a namespace can be dropped", uri);
+    return rc == 0 ? sqlite_drop(place.path, err) : rc;
 }
 
 int datastore_open(const char *uri, unsigned flags, struct datastore **ret_ds, struct error *err)
@@ -71,19 +97,41 @@ int datastore_open(const char *uri, unsigned flags, struct datastore **ret_ds, s
     return datastore_open_within(uri, flags, 0, ret_ds, err);
 }
 
-int datastore_open_within(const char *uri, unsigned flags, uint32_t timeout_ms,
-                          struct datastore **ret_ds, struct error *err)
+static bool is_mongo(const char *uri)
 {
-    if (strncmp(uri, "sqlite:", strlen("sqlite:")) == 0)
-        return open_sqlite(uri, uri + strlen("sqlite:"), flags, ret_ds, err);
-    if (strncmp(uri, "mongodb:", strlen("mongodb:")) == 0 ||
-        strncmp(uri, "mongodb+srv:", strlen("mongodb+srv:")) == 0)
-        return mongo_open(uri, flags, timeout_ms, ret_ds, err);
-    const char *scheme_end = strstr(uri, "://");
+    return strncmp(uri, "mongodb:", strlen("mongodb:")) == 0 ||
+           strncmp(uri, "mongodb+srv:", strlen("mongodb+srv:")) == 0;
+}
+
+/* What stands behind `sqlite:`, or a bare path. */
+static int path_of(const char *uri, const char **ret_rest, struct error *err)
+{
+    bool named = strncmp(uri, "sqlite:", strlen("sqlite:")) == 0;
+    const char *scheme_end = named ? NULL : strstr(uri, "://");
     if (scheme_end != NULL && memchr(uri, '/', (size_t)(scheme_end - uri)) == NULL)
         return error_set(err, ERR_INVALID,
                          "unknown kind of store '%.*s'; use sqlite:PATH or "
                          "mongodb://HOST/DATABASE",
                          (int)(scheme_end - uri < 60 ? scheme_end - uri : 60), uri);
-    return open_sqlite(uri, uri, flags, ret_ds, err);
+    *ret_rest = named ? uri + strlen("sqlite:") : uri;
+    return 0;
+}
+
+int datastore_open_within(const char *uri, unsigned flags, uint32_t timeout_ms,
+                          struct datastore **ret_ds, struct error *err)
+{
+    const char *rest;
+    if (is_mongo(uri))
+        return mongo_open(uri, flags, timeout_ms, ret_ds, err);
+    int rc = path_of(uri, &rest, err);
+    return rc == 0 ? open_sqlite(uri, rest, flags, ret_ds, err) : rc;
+}
+
+int datastore_drop(const char *uri, struct error *err)
+{
+    const char *rest;
+    if (is_mongo(uri))
+        return mongo_drop(uri, err);
+    int rc = path_of(uri, &rest, err);
+    return rc == 0 ? drop_sqlite(uri, rest, err) : rc;
 }

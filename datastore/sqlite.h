@@ -20,6 +20,9 @@ struct sqlite_options {
 int sqlite_open(const struct sqlite_options *options, struct datastore **ret_ds, struct error *err)
     __attribute__((warn_unused_result));
 
+/* Removes the file and what lies beside it. 0 also where nothing is there. */
+int sqlite_drop(const char *path, struct error *err) __attribute__((warn_unused_result));
+
 /* What a handle has cost so far, for measurements. Syncs are those that SQLite asks for at these
  * settings: one for each commit that wrote, two for each checkpoint, one for each restart of the
  * write-ahead log. */

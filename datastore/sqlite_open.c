@@ -319,3 +319,18 @@ failed:
     datastore_close(&store->base);
     return rc;
 }
+
+int sqlite_drop(const char *path, struct error *err)
+{
+    /* The file first: without its log it would be another store, not half of one. */
+    static const char *const parts[] = {"", "-wal", "-shm", "-lock.next", "-lock.main", "-bell"};
+    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+        char part[LIMIT_PATH_BYTES];
+        int len = snprintf(part, sizeof(part), "%s%s", path, parts[i]);
+        if (len < 0 || len >= (int)sizeof(part))
+            return error_set(err, ERR_INVALID, "%.100s...: the path is too long", path);
+        if (unlink(part) < 0 && errno != ENOENT)
+            return path_trouble(part, errno, err);
+    }
+    return 0;
+}
