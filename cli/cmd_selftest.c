@@ -1,9 +1,9 @@
-/* `stint selftest --chaos`: real nodes, really killed, frozen and stopped, in a scratch namespace of
- * the user's own store; at the end each job is accounted for.
+/* `stint selftest --chaos`: real nodes, really killed, frozen and stopped, in a scratch namespace
+ * of the user's own store; at the end each job is accounted for.
  *
  * Phases, and what becomes of it when this process is killed (kill -9) in each. Its children, nodes
- * and submitters, get SIGKILL from the kernel when it dies, and with a node end its jobs; so what
- * may be left is a folder STATE/stint/selftest/selftest-RANDOM and the namespace of that name:
+ * and submitters, get SIGKILL from the kernel when it dies, and with a node end its jobs. So what
+ * may be left is the folder STATE/stint/selftest/selftest-RANDOM and the namespace of that name:
  *
  *   1 prepare  the folder, its `owner` file (locked while this lives)   left: the folder
  *   2 start    the namespace, the nodes                                 left: folder, namespace
@@ -14,10 +14,10 @@
  *              are held against each other                              left: folder, namespace
  *   6 remove   the namespace, then the folder                           left: a part of both
  *
- * The next selftest finds such folders; their lock is free, so their owner is dead. What lies in the
- * store it is about to use it removes (the namespace first, so 6 is safe to be cut anywhere); of
- * the rest it says where it is. On SIGINT and SIGTERM, in any phase: nodes are killed, 6 is done,
- * and the exit status is 128 + n.
+ * The next selftest finds such folders; their lock is free, so their owner is dead. What lies in
+ * the store that it uses itself it removes (the namespace first, so 6 can be cut anywhere); of the
+ * rest it says where it is. On SIGINT and SIGTERM, in any phase: nodes are killed, 6 is done, and
+ * the exit status is 128 + n.
  *
  * Nothing outside of namespace and folder is read or written: the namespace's name is random, and
  * every step, by whatever process, goes through the URI that names it. Single-threaded. */
@@ -120,7 +120,8 @@ static char **environment_make(const char *uri)
     return env;
 }
 
-/* Its path, so that `ps` shows it by name; or, where it is not there any more, what stands for it. */
+/* Its path, so that `ps` shows it by name; or, where that is another file by now, what stands for
+ * it. */
 static char *program_find(void)
 {
     static const char self[] = "/proc/self/exe";
@@ -157,7 +158,11 @@ static int prepare(struct selftest *test)
     test->env = environment_make(test->scratch.uri);
     prctl(PR_SET_CHILD_SUBREAPER, 1);
     status = notes_make(test);
-    return status == CLI_OK ? cli_open_uri(test->scratch.uri, DS_CREATE, &test->ds) : status;
+    if (status == CLI_OK)
+        status = scratch_open(&test->scratch, &test->ds);
+    if (status == CLI_OK)
+        scratch_leftovers(&test->scratch);
+    return status;
 }
 
 /* ---- 3 and 4 --------------------------------------------------------------------------------- */

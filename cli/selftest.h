@@ -26,13 +26,21 @@ struct scratch {
     char *base;                      /* the user's store, in no namespace; may hold a password */
     char *uri;                       /* of the scratch store; likewise */
     char *folder;                    /* NULL: not made yet */
+    bool used;                       /* something may be in the namespace */
     int owner;
 };
 
-/* Removes what dead selftests have left in that store, and makes a folder of its own. CLI_OK or a
- * status, printed. Zeroed before; scratch_clear frees it. */
+/* Names the namespace and makes the folder. CLI_OK or a status, printed. Zeroed before;
+ * scratch_clear frees it. */
 int scratch_make(struct scratch *scratch, const char *store, int64_t frozen_ms)
     __attribute__((warn_unused_result));
+
+/* Makes the store. CLI_OK or a status, printed. */
+int scratch_open(struct scratch *scratch, struct datastore **ret_ds)
+    __attribute__((warn_unused_result));
+
+/* Removes what dead selftests have left in the same store. */
+void scratch_leftovers(const struct scratch *scratch);
 
 /* Drops the namespace and removes the folder: CLI_OK or a status, printed. All processes that use
  * them have ended. */

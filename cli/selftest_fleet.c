@@ -1,9 +1,9 @@
 /* The nodes of a selftest, and what is done to them.
  *
- * The plan of faults comes from the seed alone: kinds, targets, pauses, lengths. A fault waits until
- * its turn is possible (at least half of the others are there), so the same seed gives the same
- * faults in the same order, if not at the same moments. Each process is a node of a new name, so
- * that whatever a job's process notes of its node tells which process that was.
+ * The plan of faults comes from the seed alone: kinds, targets, pauses, lengths. A fault waits
+ * until it is possible (at least half of the nodes are there without its target), so the same seed
+ * gives the same faults in the same order, if not at the same moments. Each process is a node of a
+ * new name, so that what a job's process notes of its node tells which process that was.
  * Single-threaded. */
 #include <inttypes.h>
 #include <signal.h>

@@ -6,8 +6,8 @@
  * Promised (I7): an execution is repeated only when something befell its node: it was killed, it
  * was frozen, or it was buried. One that was stopped gracefully gives no such reason.
  * Not promised: that nothing is executed twice when something did befall it. Those are counted.
- * A job can be executed twice at one run (its node died before a heartbeat named it), or at the next
- * one (the heartbeat did). Single-threaded. */
+ * A job can be executed twice at one run (its node died before a heartbeat named it), or at the
+ * next one (the heartbeat did). Single-threaded. */
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>

@@ -118,6 +118,7 @@ static void json_report(struct selftest *test, const char *shown)
     json_number(&json, "interruptions", v->interruptions);
     for (size_t i = 0; i < FAULT_KINDS; i++)
         json_number(&json, fault_keys[i], test->fleet.done[i]);
+    json_number(&json, "nodes_started", test->fleet.starts);
     json_number(&json, "killed_by_others", test->fleet.killed_frozen);
     json_number(&json, "ended_by_themselves", test->fleet.ended);
     json_number(&json, "buried_unasked", v->unasked);
@@ -148,6 +149,7 @@ static void faults_print(const struct selftest *test, struct table *table)
     line(table, "nodes stopped", fleet->done[FAULT_STOP], "gracefully");
     line(table, "submitters killed with -9", fleet->done[FAULT_CUT],
          "and run again with the same token");
+    line(table, "nodes started", fleet->starts, "");
     if (fleet->killed_frozen > 0)
         line(table, "killed by others", fleet->killed_frozen,
              "a frozen node that held the store's lock, or out of memory");

@@ -170,11 +170,15 @@ static void leftover_remove(const struct scratch *scratch, const char *shown, co
     free(folder);
 }
 
-static void leftovers_remove(const struct scratch *scratch, const char *shown, const char *root)
+void scratch_leftovers(const struct scratch *scratch)
 {
+    char shown[LIMIT_PATH_BYTES];
+    char *root =
+        cli_format("%.*s", (int)(strrchr(scratch->folder, '/') - scratch->folder), scratch->folder);
     DIR *dir = opendir(root);
     char *names[LEFTOVERS_MAX];
     size_t n = 0;
+    uri_redact(shown, sizeof(shown), scratch->base);
     for (struct dirent *entry; dir != NULL && n < LEFTOVERS_MAX && (entry = readdir(dir)) != NULL;)
         if (strncmp(entry->d_name, NAME_BEGIN, strlen(NAME_BEGIN)) == 0 &&
             name_valid(entry->d_name))
@@ -185,6 +189,7 @@ static void leftovers_remove(const struct scratch *scratch, const char *shown, c
         leftover_remove(scratch, shown, root, names[i]);
         free(names[i]);
     }
+    free(root);
 }
 
 /* ---- its own --------------------------------------------------------------------------------- */
@@ -214,7 +219,6 @@ int scratch_make(struct scratch *scratch, const char *store, int64_t frozen_ms)
     char *root = folders_root();
     if (root == NULL)
         return CLI_USAGE;
-    leftovers_remove(scratch, shown, root);
     scratch->folder = cli_format("%s/%s", root, scratch->name);
     free(root);
     if (mkdir(scratch->folder, 0700) == 0 && owner_make(scratch, shown))
@@ -222,7 +226,25 @@ int scratch_make(struct scratch *scratch, const char *store, int64_t frozen_ms)
     int status =
         cli_error(CLI_REFUSED, "cannot make the folder %s: %s", scratch->folder, strerror(errno));
     (void)folder_remove(scratch->folder);
+    free(scratch->folder);
+    scratch->folder = NULL;
     return status;
+}
+
+/* Looked at first: where the store cannot be reached, there is nothing to be removed from it. */
+int scratch_open(struct scratch *scratch, struct datastore **ret_ds)
+{
+    struct datastore *ds = NULL;
+    struct error err = {0};
+    int rc = datastore_open(scratch->uri, 0, &ds, &err);
+    if (rc == 0) {
+        datastore_close(ds);
+        return cli_error(CLI_REFUSED, "there is a namespace %s already", scratch->name);
+    }
+    if (rc != ERR_NOT_FOUND)
+        return cli_error(rc == ERR_INVALID ? CLI_USAGE : CLI_UNREACHABLE, "%s", err.text);
+    scratch->used = true;
+    return cli_open_uri(scratch->uri, DS_CREATE, ret_ds);
 }
 
 int scratch_remove(struct scratch *scratch)
@@ -230,7 +252,7 @@ int scratch_remove(struct scratch *scratch)
     struct error err = {0};
     if (scratch->folder == NULL)
         return CLI_OK;
-    if (datastore_drop(scratch->uri, &err) < 0)
+    if (scratch->used && datastore_drop(scratch->uri, &err) < 0)
         return cli_error(cli_status_of(err.code),
                          "the namespace %s stays, the next selftest "
                          "removes it: %s",

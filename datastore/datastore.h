@@ -504,9 +504,10 @@ int datastore_open_within(const char *uri, unsigned flags, uint32_t timeout_ms,
                           struct datastore **ret_ds, struct error *err)
     __attribute__((warn_unused_result));
 
-/* Removes a namespace with everything in it, as no step can: for scratch stores. Nobody may be using
- * it any more. The rest of the file's folder, or of the database, is not touched. 0 also where
- * there is nothing, or a part, so it can be tried again. ERR_INVALID: the URI names no namespace. */
+/* Removes a namespace with everything in it, as no step can: for scratch stores. Nobody may be
+ * using it any more. The rest of the file's folder, or of the database, is not touched. 0 also
+ * where there is nothing, or a part, so it can be tried again. ERR_INVALID: the URI names no
+ * namespace. */
 int datastore_drop(const char *uri, struct error *err) __attribute__((warn_unused_result));
 
 static inline void datastore_close(struct datastore *ds)

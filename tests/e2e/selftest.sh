@@ -80,8 +80,19 @@ expect_refusal 2 stint selftest
 expect_refusal 2 stint selftest --chaos --minutes 0
 expect_refusal 2 stint selftest --chaos --minutes none
 expect_refusal 2 stint selftest --chaos --nodes 1
+expect_refusal 3 stint selftest --chaos --store mongodb://127.0.0.1:1/
+expect_refusal 3 stint selftest --chaos --store sqlite:/proc/none/stint.db
+no_leavings || fail "it left: $(leavings)"
 
 # --- ended early ---------------------------------------------------------------------------------
+
+selftest=
+end_selftest()
+{
+    [ -z "$selftest" ] || kill -TERM "$selftest" 2>/dev/null
+    return 0
+}
+at_end+=(end_selftest)
 
 # background ARG...: a selftest whose pid is $selftest, once jobs were executed.
 background()
@@ -91,9 +102,10 @@ background()
     wait_until 60 noted 50
 }
 
+# noted N: a folder is there that is not that of ${left:-none}, with so many notes.
 noted()
 {
-    notes=$(ls "$state"/selftest-*/notes 2>/dev/null)
+    notes=$(ls "$state"/selftest-*/notes 2>/dev/null | grep -vF "${left:-/none/}")
     [ -n "$notes" ] && lines_at_least "$notes" "$1"
 }
 
@@ -103,6 +115,7 @@ ended()
     local status=0
     holds_within 300 pid_gone "$selftest" || fail "selftest has not ended"
     wait "$selftest" || status=$?
+    selftest=
     [ "$status" -eq "$1" ] ||
         fail "selftest ended with $status instead of $1: $(cat "$WORK/err" "$WORK/out")"
 }
@@ -122,6 +135,7 @@ say "killed with -9 it leaves no process"
 background --minutes 10
 kill -KILL "$selftest"
 { wait "$selftest"; } 2>/dev/null
+selftest=
 wait_until 10 none_marked "$E2E_MARK"
 left=$(basename "$(ls -d "$state"/selftest-*)")
 
@@ -131,7 +145,10 @@ grep -qF "removed what $left, which was killed, had left" "$WORK/err" || fail "$
 [ ! -e "$state/$left" ] || fail "$left is still there"
 [ "$E2E_STORE" != sqlite ] || ! ls "$WORK"/*"$left"* 2>/dev/null || fail "files of $left are there"
 dropped "$left"
-kill -TERM "$selftest"
+say "... and leaves that of one that lives"
+expect_status 0 stint selftest "${short[@]}" --minutes 0.02 --json
+[ -e "$notes" ] || fail "a living selftest's folder was removed"
+expect_status 0 kill -TERM "$selftest"
 ended 143
 no_leavings || fail "it left: $(leavings)"
 [ "$(mine)" = "$before" ] || fail "the user's namespace has changed"
@@ -159,10 +176,10 @@ say "a job that was executed once more"
 background --minutes 0.05 --json
 job=$(some_job)
 [ -n "$job" ] || fail "no job in the notes"
-# By a node that nothing happens to, since there is none of that name.
+# A second earlier, by a node that nothing happens to, since there is none of that name.
 awk -v id="$job" '$1 == "S" && $3 + 0 == id { sub(/ n[0-9]+\.[0-9]+ +$/, sprintf(" %-23s", "n9.999")); print; exit }' \
     "$notes" >"$WORK/note"
-awk -v id="$job" '$1 == "S" && $3 + 0 == id { at = $6 } END { printf "%016.0f", at + 1000000 }' "$notes" >"$WORK/at"
+awk -v id="$job" '$1 == "S" && $3 + 0 == id { at = $6 } END { printf "%016.0f", at - 1000000 }' "$notes" >"$WORK/at"
 sed -E "s/ [0-9]{16} / $(cat "$WORK/at") /" "$WORK/note" >>"$notes"
 found executed_twice "$job"
 
