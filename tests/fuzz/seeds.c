@@ -114,6 +114,7 @@ static void record_docs(bson_t docs[RECORDS], int64_t row, struct arena *mem)
     struct lane lane = {.number = 1, .name = {"mail", 2, 0}, .entries = &entry, .n_entries = 1};
     struct node node = full_node;
     struct job job = full_job;
+    struct submit_chunk chunk = {.submit = "s", .count = 20};
     int64_t first = id_make(1, 10);
     lane.tail = first + 6;
     lane.head = first;
@@ -127,7 +128,7 @@ static void record_docs(bson_t docs[RECORDS], int64_t row, struct arena *mem)
     bson_reinit(&docs[NODE]);
     node_to_doc(&node, &docs[NODE]);
     bson_reinit(&docs[JOB]);
-    job_to_doc(&job, job.id, 1, &full_chunk, mem, &docs[JOB]);
+    job_to_doc(&job, job.id, 1, &chunk, mem, &docs[JOB]);
 }
 
 /* One for each kind of step, and form: what changes give, or what cursors give. They have no name
@@ -135,8 +136,8 @@ static void record_docs(bson_t docs[RECORDS], int64_t row, struct arena *mem)
 static void replies_seeds(const char *folder, struct arena *mem)
 {
     for (int kind = 0; kind < DS_KINDS; kind++)
-        for (int form = 0; form < 4; form++) {
-            uint8_t head[HEAD_BYTES] = {(uint8_t)kind, (uint8_t)(form * 0x55)};
+        for (int form = 0; form < 5; form++) {
+            uint8_t head[HEAD_BYTES] = {(uint8_t)kind, (uint8_t)(form % 4 * 0x55)};
             struct documents documents = {.len = 0};
             char name[16];
             for (int64_t row = 0; row < 2; row++) {
@@ -145,6 +146,8 @@ static void replies_seeds(const char *folder, struct arena *mem)
                 for (int i = 0; i < RECORDS; i++)
                     if (form == 0 && (i == LANE || i == NODE))
                         value_add(&documents, &docs[i]);
+                    else if (form == 4 && i == JOB)
+                        document_add(&documents, &docs[i]);
                     else if (form == 1 && i != HISTORY && i != STINT)
                         document_add(&documents, &docs[i]);
                     else if (form == 2 && (i == JOB || i == NODE || i == STINT || i == HISTORY))
