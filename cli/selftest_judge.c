@@ -273,16 +273,24 @@ static void rows_judge(struct selftest *test)
     }
 }
 
+/* Whether something was done to that node before it died. */
+static bool asked_for(const struct selftest *test, const struct node_seen *node)
+{
+    const struct fault *faults = test->fleet.faults;
+    int64_t i = fleet_fault_of(test, node->name);
+    while (i >= 0 && (faults[i].kind == FAULT_STOP || faults[i].at_us > node->dead_us))
+        i = faults[i].earlier;
+    return i >= 0;
+}
+
 static void nodes_judge(struct selftest *test)
 {
     struct verdict *verdict = &test->verdict;
     int64_t done = 0;
     for (size_t i = 0; i < test->sight.n_nodes; i++) {
         const struct node_seen *node = &test->sight.nodes[i];
-        int64_t fault = fleet_fault_of(test, node->name);
-        bool stopped = fault < 0 || test->fleet.faults[fault].kind == FAULT_STOP;
         done += node->done;
-        if (!stopped || node->dead_us == 0 || strcmp(node->cause, "stopped") == 0)
+        if (node->dead_us == 0 || strcmp(node->cause, "stopped") == 0 || asked_for(test, node))
             continue;
         verdict->unasked++;
         snprintf(verdict->unasked_one, sizeof(verdict->unasked_one), "%s: %s", node->name,
