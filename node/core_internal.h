@@ -56,6 +56,7 @@ struct page {
     size_t unresolved; /* tasks below TASK_DONE */
     size_t ready_from; /* nothing startable stands before this index */
     size_t checks;     /* tasks in TASK_CHECK */
+    bool checks_came;  /* some since the reading under way was sent: it is older than they are */
     size_t holes;      /* tasks in TASK_HOLE */
     uint64_t hole_since_ms, hole_next_ms, hole_wait_ms;
     bool pinned; /* a read or insert under way names this page */

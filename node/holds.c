@@ -69,6 +69,8 @@ void task_set(struct page *page, size_t index, size_t n, enum task_state state)
     }
     if (state == TASK_READY && index < page->ready_from)
         page->ready_from = index;
+    if (state == TASK_CHECK)
+        page->checks_came = true;
 }
 
 /* ---- holds ---------------------------------------------------------------- */
@@ -321,11 +323,17 @@ static void load_start(struct core *core)
 
 /* ---- reading again, and declaring holes void ------------------------------------------------- */
 
+/* A reading that was sent before a task was to be checked may show it as it was before it ran. */
+static bool answers(const struct page *page, size_t index)
+{
+    uint8_t state = page->tasks[index];
+    return state == TASK_HOLE || (state == TASK_CHECK && !page->checks_came);
+}
+
 static void row_again(struct core *core, struct page *page, const struct job *row)
 {
     size_t index = (size_t)(row->id - page->first);
-    uint8_t state = page->tasks[index];
-    if (state != TASK_CHECK && state != TASK_HOLE)
+    if (!answers(page, index))
         return;
     struct job *copy = arena_alloc(&page->mem, sizeof(*copy));
     *copy = job_copy(row, &page->mem);
@@ -357,7 +365,7 @@ static void read_again(struct ds_run *run, void *ctx)
         /* What was looked at and is not there is a hole. */
         size_t end = (size_t)(load->ret_next - page->first);
         for (size_t i = core->again_index; i < end; i++)
-            if (page->tasks[i] == TASK_CHECK)
+            if (page->tasks[i] == TASK_CHECK && answers(page, i))
                 task_set(page, i, 1, TASK_HOLE);
         page->hole_wait_ms =
             page->hole_wait_ms * 2 < HOLE_WAIT_MS_MAX ? page->hole_wait_ms * 2 : HOLE_WAIT_MS_MAX;
@@ -432,6 +440,7 @@ static void again_start(struct core *core, struct page *page)
     while (page->tasks[to - 1] != wanted)
         to--;
     core->again_index = from;
+    page->checks_came = false;
     core->again.steps[0] = (struct ds_step){
         .kind = DS_LOAD,
         .load = {.range = {.a = page->first + (int64_t)from, .b = page->first + (int64_t)to},
