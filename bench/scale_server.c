@@ -119,6 +119,19 @@ static struct ds_step look(int64_t n)
     return (struct ds_step){.kind = DS_LANES_READ, .lanes_read = {.lane = -1}};
 }
 
+static struct ds_step own_look(int64_t n)
+{
+    (void)n;
+    return (struct ds_step){.kind = DS_LANES_READ,
+                            .lanes_read = {.lane = -1, .entries_of = first_node}};
+}
+
+static struct ds_step ring(int64_t n)
+{
+    return (struct ds_step){.kind = DS_NODES_READ,
+                            .nodes_read = {.live_only = true, .after = first_node + n, .max = 8}};
+}
+
 static struct ds_step peers(int64_t n)
 {
     (void)n;
@@ -197,6 +210,9 @@ int main(int argc, char **argv)
     printf(",\"node_read_us\":%.0f", timed(ds, one_node, &one));
     printf(",\"node_write_us\":%.0f", timed(ds, beat, &beats));
     printf(",\"lanes_read_us\":%.0f", timed(ds, look, &zero));
+    printf(",\"own_look_us\":%.0f", timed(ds, own_look, &zero));
+    zero = 0;
+    printf(",\"ring_us\":%.0f", timed(ds, ring, &zero));
     printf(",\"nodes_read_us\":%.0f", timed(ds, peers, &zero));
     printf(",\"claim_us\":%.0f", timed(ds, claim, &grants));
     printf(",\"claim_us_%" PRId64 "_clients\":%.0f}\n", clients, together(argv[1], clients));

@@ -53,8 +53,9 @@ static bool ranges_want(int32_t lane, int64_t but, const struct range *ranges, s
     int64_t ids = 0;
     for (size_t i = 0; i < n; i++)
         ids += range_count(ranges[i]);
-    *ret_want =
-        (struct bell_want){.whom = BELL_LANE, .node = but, .lane = lane, .count = (size_t)ids};
+    /* Whoever comes takes what is worth a claim: no need for as many as there are ids. */
+    size_t count = ids < BELLS_BACK_MAX ? (size_t)ids : BELLS_BACK_MAX;
+    *ret_want = (struct bell_want){.whom = BELL_LANE, .node = but, .lane = lane, .count = count};
     return ids > 0;
 }
 
@@ -219,7 +220,11 @@ static void nodes_read(struct bells *bells, uint64_t now_ms, bells_read_fn read,
     bells->was_read = true;
     bells->read_at_ms = now_ms;
     struct arena mem = {0};
-    struct ds_step step = {.kind = DS_NODES_READ, .nodes_read = {.live_only = true}};
+    /* Of a crowd some, from anywhere in the circle: it has others that may be rung as well. */
+    int64_t from = (int64_t)(now_ms * 0x9e3779b97f4a7c15U & INT64_MAX);
+    struct ds_step step = {
+        .kind = DS_NODES_READ,
+        .nodes_read = {.live_only = true, .after = from, .max = BELLS_NODES_MAX}};
     if (read(ctx, &step, &mem) != 0) {
         arena_release(&mem);
         return;
@@ -228,6 +233,23 @@ static void nodes_read(struct bells *bells, uint64_t now_ms, bells_read_fn read,
     bells->mem = mem;
     bells->nodes = step.nodes_read.ret_nodes;
     bells->n_nodes = step.nodes_read.ret_n;
+}
+
+/* One that was asked for something: where it is not among those read, its record is. */
+static size_t node_ring(struct bells *bells, int64_t id, uint64_t now_ms, bells_read_fn read,
+                        void *ctx)
+{
+    for (size_t i = 0; i < bells->n_nodes; i++)
+        if (bells->nodes[i].id == id && bells->nodes[i].doorbell[0] != '\0')
+            return ringer_ring(bells->ringer, bells->nodes[i].doorbell, now_ms) ? 1 : 0;
+    struct arena mem = {0};
+    struct ds_step step = {.kind = DS_NODES_READ, .nodes_read = {.node = id}};
+    size_t rung = 0;
+    if (read(ctx, &step, &mem) == 0 && step.nodes_read.ret_nodes[0].state != NODE_DEAD &&
+        step.nodes_read.ret_nodes[0].doorbell[0] != '\0')
+        rung = ringer_ring(bells->ringer, step.nodes_read.ret_nodes[0].doorbell, now_ms) ? 1 : 0;
+    arena_release(&mem);
+    return rung;
 }
 
 static size_t ring_some(struct bells *bells, const struct node **nodes, size_t n, size_t want,
@@ -282,10 +304,19 @@ size_t bells_ran(struct bells *bells, const struct ds_run *run, uint64_t now_ms,
     for (size_t i = 0; i < run->n_steps; i++)
         lanes_learn(bells, &run->steps[i]);
     size_t n = bells_wanted(run, wants), rung = 0;
-    if (n > 0 || opens_lane(run))
+    bool of_many = opens_lane(run);
+    for (size_t i = 0; i < n; i++)
+        of_many = of_many || wants[i].whom != BELL_NODE;
+    if (of_many)
         nodes_read(bells, now_ms, read, ctx);
-    for (size_t i = 0; i < n && bells->n_nodes > 0; i++) {
+    for (size_t i = 0; i < n; i++) {
         const char *queue = NULL;
+        if (wants[i].whom == BELL_NODE) {
+            rung += node_ring(bells, wants[i].node, now_ms, read, ctx);
+            continue;
+        }
+        if (bells->n_nodes == 0)
+            continue;
         if (wants[i].whom == BELL_LANE)
             queue = queue_of(bells, wants[i].lane, read, ctx);
         rung += want_serve(bells, &wants[i], queue, now_ms);

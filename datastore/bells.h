@@ -6,14 +6,19 @@
  *   bells_pick    which nodes are to hear of it (pure)
  *   bells_ran     both, on nodes read from the store at most every BELLS_READ_MS, and rings them
  *
- * As many nodes are rung as there is work, waiting ones first, chosen at random. A ring makes its
+ * As many nodes are rung as there is work, waiting ones first, chosen at random (of a crowd among
+ * BELLS_NODES_MAX). A ring makes its
  * node look, no more. Whoever is not rung finds the work by looking. */
 #ifndef STINT_BELLS_H
 #define STINT_BELLS_H
 
 #include "datastore/datastore.h"
 
-enum { BELLS_READ_MS = 500 };
+enum {
+    BELLS_READ_MS = 500,
+    BELLS_NODES_MAX = 128,
+    BELLS_BACK_MAX = 16, /* rung for ids that come back */
+};
 
 enum bell_whom {
     BELL_LANE, /* nodes that may claim there */
@@ -47,7 +52,8 @@ int bells_open(struct bells **ret_bells, struct error *err) __attribute__((warn_
 void bells_close(struct bells *bells); /* NULL: nothing */
 
 /* Carries out one reading step now, with results in `mem`; returns its rc. Asked for:
- * DS_NODES_READ (live_only; of each node id, state, slots, queues, types and doorbell are used) and
+ * DS_NODES_READ (some of the live ones, or one; id, state, slots, queues, types and doorbell of
+ * each are used) and
  * DS_LANES_READ of one lane (its name is). */
 typedef int (*bells_read_fn)(void *ctx, struct ds_step *step, struct arena *mem);
 

@@ -100,6 +100,7 @@ struct ds_lane_open {
 
 struct ds_lanes_read {
     int32_t lane;           /* -1: all */
+    int64_t entries_of;     /* 0: with all entries; else with those of this node alone */
     struct lane *ret_lanes; /* by number; ERR_NOT_FOUND for one that does not exist */
     size_t ret_n;
 };
@@ -262,8 +263,11 @@ struct ds_node_delete {
 };
 
 struct ds_nodes_read {
-    int64_t node;           /* 0: all */
-    bool live_only;         /* leaves out the dead */
+    int64_t node;   /* 0: all */
+    bool live_only; /* leaves out the dead */
+    size_t max;     /* 0: as many as there are; else so many, in a circle: those with ids
+                               past `after`, then from the lowest on to `after` itself */
+    int64_t after;
     struct node *ret_nodes; /* by id; ERR_NOT_FOUND for one that does not exist */
     size_t ret_n;
 };

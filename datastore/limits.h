@@ -28,10 +28,11 @@ enum {
     LIMIT_PRIORITIES = 10,      /* 0 first .. 9 last */
     LIMIT_LANES = 4096,
     LIMIT_NODES = 4096,
-    LIMIT_QUEUES_SERVED = 32,       /* queues one node serves */
-    LIMIT_TYPES = 32,               /* job types of one lane, or served by one node */
-    LIMIT_POOL_RANGES = 256,        /* ranges in a lane's pool; past it returns wait */
-    LIMIT_GRANT_JOBS = 16384,       /* ids of one grant */
+    LIMIT_NODE_RECORDS = 2 * LIMIT_NODES, /* with the dead, which are kept for a day */
+    LIMIT_QUEUES_SERVED = 32,             /* queues one node serves */
+    LIMIT_TYPES = 32,                     /* job types of one lane, or served by one node */
+    LIMIT_POOL_RANGES = 256,              /* ranges in a lane's pool; past it returns wait */
+    LIMIT_GRANT_JOBS = 65536,             /* ids of one grant */
     LIMIT_HELD_RANGES = 320,        /* ranges one node holds: one for each slot, and some ahead */
     LIMIT_RETURN_RANGES = 16,       /* ranges of one return */
     LIMIT_SLOTS = 256,              /* jobs one node runs at a time */

@@ -186,8 +186,11 @@ int memory_lanes_read(struct memory_call *call)
     size_t to = read->lane >= 0 ? from + 1 : store->n_lanes;
     read->ret_n = to - from;
     read->ret_lanes = arena_alloc(call->mem, read->ret_n * sizeof(*read->ret_lanes));
-    for (size_t i = from; i < to; i++)
-        read->ret_lanes[i - from] = lane_copy(&store->lanes[i]->lane, call->mem);
+    for (size_t i = from; i < to; i++) {
+        struct lane lane = store->lanes[i]->lane;
+        lane_entries_keep(&lane, read->entries_of);
+        read->ret_lanes[i - from] = lane_copy(&lane, call->mem);
+    }
     return 0;
 }
 
@@ -282,8 +285,8 @@ int memory_node_add(struct memory_call *call)
         return ERR_CONFLICT;
     if (keyed_find(nodes, node->id) != NULL || name_taken(call->store, node->name))
         return ERR_DUPLICATE;
-    if (nodes->n == LIMIT_NODES)
-        return error_set(call->err, ERR_LIMIT, "no more than %d node records", LIMIT_NODES);
+    if (nodes->n == LIMIT_NODE_RECORDS)
+        return error_set(call->err, ERR_LIMIT, "no more than %d node records", LIMIT_NODE_RECORDS);
     struct node_record *record = calloc(1, sizeof(*record));
     assert(record != NULL);
     record->keyed.key = node->id;
@@ -375,14 +378,22 @@ int memory_nodes_read(struct memory_call *call)
 {
     struct ds_nodes_read *read = &call->step->nodes_read;
     const struct keyed_array *nodes = &call->store->nodes;
+    size_t from = 0, looked = nodes->n, max = nodes->n;
     if (read->node != 0 && keyed_find(nodes, read->node) == NULL)
         return ERR_NOT_FOUND;
-    read->ret_nodes = arena_alloc(call->mem, nodes->n * sizeof(*read->ret_nodes));
+    if (read->node != 0) {
+        from = keyed_at(nodes, read->node);
+        looked = max = 1;
+    } else if (read->max > 0) {
+        from = read->after < INT64_MAX ? keyed_at(nodes, read->after + 1) : 0;
+        max = read->max < max ? read->max : max;
+    }
+    read->ret_nodes = arena_alloc(call->mem, (max + 1) * sizeof(*read->ret_nodes));
     read->ret_n = 0;
-    for (size_t i = 0; i < nodes->n; i++) {
+    for (size_t k = 0; k < looked && read->ret_n < max; k++) {
+        size_t i = (from + k) % nodes->n;
         const struct node *node = &((const struct node_record *)nodes->items[i])->node;
-        if ((read->node == 0 || node->id == read->node) &&
-            !(read->live_only && node->state == NODE_DEAD))
+        if (!(read->live_only && node->state == NODE_DEAD))
             read->ret_nodes[read->ret_n++] = node_copy(node, call->mem);
     }
     return 0;

@@ -17,11 +17,29 @@ enum { TRIES = 24, PAUSE_US = 500, LANE_MAKE_TRIES = 8 };
 
 /* ---- reading -------------------------------------------------------------------------------- */
 
-static int lane_get(struct mongo_call *call, int32_t number, struct lane *ret_lane,
+/* All that is known of a lane, but of its entries, of which there may be thousands, only one. */
+static void without_others(bson_t *opts, int64_t node)
+{
+    static const char *const fields[] = {"queue", "priority",    "partition", "exclusive",
+                                         "tail",  "head",        "holder",    "types",
+                                         "pool",  "pool_version"};
+    char entry[ENTRY_PATH_BYTES];
+    bson_t part;
+    BSON_APPEND_DOCUMENT_BEGIN(opts, "projection", &part);
+    for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
+        BSON_APPEND_INT32(&part, fields[i], 1);
+    BSON_APPEND_INT32(&part, entry_path(entry, node, NULL), 1);
+    bson_append_document_end(opts, &part);
+}
+
+/* With the entry of that node alone; 0: of none. */
+static int lane_get(struct mongo_call *call, int32_t number, int64_t node, struct lane *ret_lane,
                     int64_t *ret_pool_version)
 {
-    bson_t *query = BCON_NEW("_id", BCON_INT64(number)), doc;
-    int rc = mongo_find_one(call->store, MONGO_LANES, query, NULL, &doc);
+    bson_t *query = BCON_NEW("_id", BCON_INT64(number)), opts = BSON_INITIALIZER, doc;
+    without_others(&opts, node);
+    int rc = mongo_find_one(call->store, MONGO_LANES, query, &opts, &doc);
+    bson_destroy(&opts);
     bson_destroy(query);
     if (rc < 0)
         return rc;
@@ -46,6 +64,8 @@ int mongo_lanes_read(struct mongo_call *call)
     struct ds_lanes_read *read = &call->step->lanes_read;
     bson_t *query = read->lane >= 0 ? BCON_NEW("_id", BCON_INT64(read->lane)) : bson_new();
     bson_t *opts = BCON_NEW("sort", "{", "_id", BCON_INT32(1), "}");
+    if (read->entries_of != 0)
+        without_others(opts, read->entries_of);
     mongoc_cursor_t *cursor = mongo_find(call->store, MONGO_LANES, query, opts);
     const bson_t *doc;
     struct lane *lanes = NULL;
@@ -316,7 +336,7 @@ int mongo_reserve(struct mongo_call *call)
     int rc = reserve_try(call, -1);
     for (int i = 0; i < TRIES && rc == ERR_NOT_FOUND; i++) {
         struct lane lane;
-        rc = lane_get(call, reserve->lane, &lane, NULL);
+        rc = lane_get(call, reserve->lane, 0, &lane, NULL);
         int64_t n_types = rc == 0 ? (int64_t)lane.n_types : 0;
         if (rc == 0)
             rc = step_reserve(&lane, reserve, call->mem); /* why not: a limit */
@@ -429,7 +449,7 @@ static int claim_denied(struct mongo_call *call)
 {
     struct ds_claim *claim = &call->step->claim;
     struct lane lane;
-    int rc = lane_get(call, claim->lane, &lane, NULL);
+    int rc = lane_get(call, claim->lane, claim->node, &lane, NULL);
     if (rc < 0)
         return rc;
     const struct lane_entry *entry = entry_of(&lane, claim->node);
@@ -515,7 +535,7 @@ static int pool_change(struct mongo_call *call, int32_t number, int64_t node)
     for (int i = 0; i < TRIES; i++) {
         struct lane lane;
         int64_t pool_version;
-        int rc = lane_get(call, number, &lane, &pool_version);
+        int rc = lane_get(call, number, node, &lane, &pool_version);
         if (rc < 0)
             return rc;
         const struct lane_entry *old = entry_of(&lane, node);
@@ -565,7 +585,7 @@ int mongo_entry_drop(struct mongo_call *call)
     if (rc < 0 || n > 0)
         return rc;
     struct lane lane;
-    rc = lane_get(call, drop->lane, &lane, NULL);
+    rc = lane_get(call, drop->lane, drop->node, &lane, NULL);
     if (rc < 0)
         return rc;
     const struct lane_entry *entry = entry_of(&lane, drop->node);

@@ -51,8 +51,8 @@ int mongo_node_add(struct mongo_call *call)
     int rc = as_is ? mongo_copying(call) : 0;
     if (rc == 0)
         rc = mongo_count(call->store, MONGO_NODES, &all, &n_nodes);
-    if (rc == 0 && n_nodes >= LIMIT_NODES)
-        rc = error_set(call->err, ERR_LIMIT, "no more than %d node records", LIMIT_NODES);
+    if (rc == 0 && n_nodes >= LIMIT_NODE_RECORDS)
+        rc = error_set(call->err, ERR_LIMIT, "no more than %d node records", LIMIT_NODE_RECORDS);
     if (rc == 0) {
         if (!as_is)
             node.created_ms = node.beat_ms = call->utc_ms;
@@ -258,32 +258,54 @@ int mongo_node_delete(struct mongo_call *call)
     return dead_only(call, id, rc, n);
 }
 
-int mongo_nodes_read(struct mongo_call *call)
+/* Those with ids past `after` (or not past it), added to what was read. */
+static int nodes_add(struct mongo_call *call, bson_t *query, size_t *capacity, size_t *seen)
 {
     struct ds_nodes_read *read = &call->step->nodes_read;
-    bson_t *query = read->node != 0   ? by_id(read->node)
-                    : read->live_only ? BCON_NEW("state", "{", "$ne", BCON_UTF8("dead"), "}")
-                                      : bson_new();
     bson_t *opts = BCON_NEW("sort", "{", "_id", BCON_INT32(1), "}");
+    if (read->max > 0)
+        BSON_APPEND_INT64(opts, "limit", (int64_t)(read->max - read->ret_n));
+    if (read->live_only && read->node == 0) {
+        bson_t part;
+        BSON_APPEND_DOCUMENT_BEGIN(query, "state", &part);
+        BSON_APPEND_UTF8(&part, "$ne", "dead");
+        bson_append_document_end(query, &part);
+    }
     mongoc_cursor_t *cursor = mongo_find(call->store, MONGO_NODES, query, opts);
     const bson_t *doc;
-    struct node *nodes = NULL;
-    size_t n = 0, capacity = 0, seen = 0;
     int rc;
     while ((rc = mongo_next(call->store, cursor, &doc)) == 1) {
-        nodes = arena_grow(call->mem, nodes, n, &capacity, sizeof(*nodes));
-        rc = node_read(call, doc, read->node, &nodes[n]);
+        read->ret_nodes =
+            arena_grow(call->mem, read->ret_nodes, read->ret_n, capacity, sizeof(*read->ret_nodes));
+        rc = node_read(call, doc, read->node, &read->ret_nodes[read->ret_n]);
         if (rc < 0)
             break;
-        seen++;
-        n += read->live_only && nodes[n].state == NODE_DEAD ? 0 : 1;
+        ++*seen;
+        read->ret_n += read->live_only && read->ret_nodes[read->ret_n].state == NODE_DEAD ? 0 : 1;
     }
     mongoc_cursor_destroy(cursor);
     bson_destroy(opts);
     bson_destroy(query);
-    if (rc < 0 || (read->node != 0 && seen == 0))
-        return rc < 0 ? rc : ERR_NOT_FOUND;
-    read->ret_nodes = nodes;
-    read->ret_n = n;
-    return 0;
+    return rc;
+}
+
+int mongo_nodes_read(struct mongo_call *call)
+{
+    struct ds_nodes_read *read = &call->step->nodes_read;
+    size_t capacity = 0, seen = 0;
+    read->ret_nodes = NULL;
+    read->ret_n = 0;
+    if (read->node != 0) {
+        read->max = 0;
+        int rc = nodes_add(call, by_id(read->node), &capacity, &seen);
+        return rc == 0 && seen == 0 ? ERR_NOT_FOUND : rc;
+    }
+    if (read->max == 0)
+        return nodes_add(call, bson_new(), &capacity, &seen);
+    bson_t *past = BCON_NEW("_id", "{", "$gt", BCON_INT64(read->after), "}");
+    int rc = nodes_add(call, past, &capacity, &seen);
+    if (rc < 0 || read->ret_n >= read->max)
+        return rc;
+    bson_t *up_to = BCON_NEW("_id", "{", "$lte", BCON_INT64(read->after), "}");
+    return nodes_add(call, up_to, &capacity, &seen);
 }

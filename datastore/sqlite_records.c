@@ -293,6 +293,8 @@ int sqlite_lanes_read(struct sqlite_call *call)
         if (rc < 0)
             return rc;
     }
+    for (size_t i = 0; i < n; i++)
+        lane_entries_keep(&lanes[i], read->entries_of);
     read->ret_lanes = lanes;
     read->ret_n = n;
     return 0;
@@ -417,8 +419,8 @@ int sqlite_node_add(struct sqlite_call *call)
         rc = nodes_count(call->store, &n_nodes);
     if (rc < 0)
         return rc;
-    if (n_nodes >= LIMIT_NODES)
-        return error_set(call->err, ERR_LIMIT, "no more than %d node records", LIMIT_NODES);
+    if (n_nodes >= LIMIT_NODE_RECORDS)
+        return error_set(call->err, ERR_LIMIT, "no more than %d node records", LIMIT_NODE_RECORDS);
     sqlite3_stmt *stmt = sql_use(call->store, SQL_NODE_ADD);
     if (stmt == NULL)
         return ERR_UNAVAILABLE;
@@ -501,27 +503,44 @@ int sqlite_node_delete(struct sqlite_call *call)
     return sql_run(call->store, stmt);
 }
 
+/* Adds what the statement gives to what was read; *seen: rows, the dead included. */
+static int nodes_add(struct sqlite_call *call, enum sql_id sql, int64_t id, size_t *seen)
+{
+    struct ds_nodes_read *read = &call->step->nodes_read;
+    sqlite3_stmt *stmt = sql_use(call->store, sql);
+    if (stmt == NULL)
+        return ERR_UNAVAILABLE;
+    if (sql != SQL_NODES_ALL)
+        bind_int(stmt, 1, id);
+    int rc = 0;
+    while (rc == 0 && (read->max == 0 || read->ret_n < read->max) &&
+           (rc = sql_step(call->store, stmt)) == 1) {
+        rc = 0;
+        ++*seen;
+        if (read->live_only && sqlite3_column_int(stmt, 2) == NODE_DEAD)
+            continue;
+        read->ret_nodes =
+            room_for(read->ret_nodes, read->ret_n, sizeof(*read->ret_nodes), call->mem);
+        rc = node_row(call, stmt, &read->ret_nodes[read->ret_n++]);
+    }
+    sqlite3_reset(stmt);
+    return rc;
+}
+
 int sqlite_nodes_read(struct sqlite_call *call)
 {
     struct ds_nodes_read *read = &call->step->nodes_read;
-    sqlite3_stmt *stmt = sql_use(call->store, read->node != 0 ? SQL_NODE_GET : SQL_NODES_ALL);
-    struct node *nodes = NULL;
-    size_t n = 0, seen = 0;
-    int rc = stmt != NULL ? 0 : ERR_UNAVAILABLE;
-    if (rc == 0 && read->node != 0)
-        bind_int(stmt, 1, read->node);
-    for (; rc == 0 && (rc = sql_step(call->store, stmt)) == 1; seen++) {
-        rc = 0;
-        if (read->live_only && sqlite3_column_int(stmt, 2) == NODE_DEAD)
-            continue;
-        nodes = room_for(nodes, n, sizeof(*nodes), call->mem);
-        rc = node_row(call, stmt, &nodes[n++]);
+    size_t seen = 0;
+    read->ret_nodes = NULL;
+    read->ret_n = 0;
+    if (read->node != 0) {
+        int rc = nodes_add(call, SQL_NODE_GET, read->node, &seen);
+        return rc == 0 && seen == 0 ? ERR_NOT_FOUND : rc;
     }
-    if (rc < 0 || (read->node != 0 && seen == 0))
-        return rc < 0 ? rc : ERR_NOT_FOUND;
-    read->ret_nodes = nodes;
-    read->ret_n = n;
-    return 0;
+    if (read->max == 0)
+        return nodes_add(call, SQL_NODES_ALL, 0, &seen);
+    int rc = nodes_add(call, SQL_NODES_PAST, read->after, &seen);
+    return rc == 0 ? nodes_add(call, SQL_NODES_UP_TO, read->after, &seen) : rc;
 }
 
 /* ---- finished ranges ------------------------------------------------------------------------ */

@@ -54,6 +54,8 @@ enum { JOB_STATE_BASE = 10 };
                      "holder,body) VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9)")                            \
     X(NODE_GET, "SELECT id,name,state,beat,desired,body FROM nodes WHERE id=?1")                   \
     X(NODES_ALL, "SELECT id,name,state,beat,desired,body FROM nodes ORDER BY id")                  \
+    X(NODES_PAST, "SELECT id,name,state,beat,desired,body FROM nodes WHERE id>?1 ORDER BY id")     \
+    X(NODES_UP_TO, "SELECT id,name,state,beat,desired,body FROM nodes WHERE id<=?1 ORDER BY id")   \
     X(NODES_COUNT, "SELECT count(*) FROM nodes")                                                   \
     X(NODE_ADD, "INSERT OR IGNORE INTO nodes(id,name,state,beat,desired,body)"                     \
                 " VALUES(?1,?2,?3,?4,?5,?6)")                                                      \

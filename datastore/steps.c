@@ -366,6 +366,19 @@ int step_node_clear(struct node *node, const struct ds_node_clear *step, struct 
     return 0;
 }
 
+void lane_entries_keep(struct lane *lane, int64_t node)
+{
+    if (node == 0)
+        return;
+    for (size_t i = 0; i < lane->n_entries; i++)
+        if (lane->entries[i].node == node) {
+            lane->entries += i;
+            lane->n_entries = 1;
+            return;
+        }
+    lane->n_entries = 0;
+}
+
 /* ---- copies -------------------------------------------------------------------------------- */
 
 struct lane lane_copy(const struct lane *lane, struct arena *mem)

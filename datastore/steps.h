@@ -43,6 +43,9 @@ bool step_finish(struct job *job, const struct outcome *outcome, struct arena *m
 int step_cancel(struct job *job, struct ds_cancel *step, int64_t utc_ms);
 
 /* Deep copies into an arena. */
+/* Keeps that node's entry alone (0: all stay). */
+void lane_entries_keep(struct lane *lane, int64_t node);
+
 struct lane lane_copy(const struct lane *lane, struct arena *mem);
 struct node node_copy(const struct node *node, struct arena *mem);
 struct job job_copy(const struct job *job, struct arena *mem);

@@ -149,6 +149,35 @@ CONTRACT_TEST(lanes_are_listed_by_number, s)
     ck_assert_int_eq(do_step(s, &step), ERR_NOT_FOUND);
 }
 
+CONTRACT_TEST(lanes_are_read_with_one_nodes_entry_alone, s)
+{
+    submit(s, LANE_DEFAULT, 30);
+    int64_t nodes[] = {NODE_A, NODE_B};
+    for (size_t i = 0; i < 2; i++)
+        claim(s, LANE_DEFAULT, nodes[i], 0, 10);
+    struct lane all = lane_now(s, LANE_DEFAULT);
+    ck_assert_uint_eq(all.n_entries, 2);
+    for (size_t i = 0; i < 2; i++) {
+        struct ds_step step = {.kind = DS_LANES_READ,
+                               .lanes_read = {.lane = -1, .entries_of = nodes[i]}};
+        ck_assert_int_eq(do_step(s, &step), 0);
+        const struct lane *lane = &step.lanes_read.ret_lanes[0];
+        ck_assert_uint_eq(lane->n_entries, 1);
+        ck_assert_int_eq(lane->entries[0].node, nodes[i]);
+        ck_assert_int_eq(lane->entries[0].last.a, (int64_t)i * 10 + 1);
+        ck_assert_uint_eq(lane->entries[0].g, 1);
+        ck_assert_str_eq(lane->name.queue, all.name.queue);
+        ck_assert_int_eq(lane->name.priority, all.name.priority);
+        ck_assert_int_eq(lane->head, all.head);
+        ck_assert_int_eq(lane->tail, all.tail);
+        ck_assert_uint_eq(lane->n_types, all.n_types);
+    }
+    struct ds_step step = {.kind = DS_LANES_READ,
+                           .lanes_read = {.lane = LANE_DEFAULT, .entries_of = 77}};
+    ck_assert_int_eq(do_step(s, &step), 0);
+    ck_assert_uint_eq(step.lanes_read.ret_lanes[0].n_entries, 0);
+}
+
 /* ---- reserve -------------------------------------------------------------------------------- */
 
 CONTRACT_TEST(reserved_ids_follow_one_another, s)
@@ -481,6 +510,7 @@ int main(void)
         partitions_make_exclusive_lanes,
         a_lane_name_out_of_bounds_is_invalid,
         lanes_are_listed_by_number,
+        lanes_are_read_with_one_nodes_entry_alone,
         reserved_ids_follow_one_another,
         a_reservation_out_of_bounds_takes_nothing,
         a_lane_remembers_every_type_once,

@@ -1,6 +1,8 @@
 /* Goal: node records keep the contract of datastore.h: who may write which part, and that death is
  * final (I5).
  * Method: the same tests on every kind of store; what a step says is read back from the record. */
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -156,6 +158,40 @@ CONTRACT_TEST(records_are_listed_by_id_with_or_without_the_dead, s)
     ck_assert_int_eq(step.nodes_read.ret_nodes[1].id, 30);
     step = (struct ds_step){.kind = DS_NODES_READ, .nodes_read.node = 40};
     ck_assert_int_eq(do_step(s, &step), ERR_NOT_FOUND);
+}
+
+/* The ids that a reading in a circle gives, in its order. */
+static void assert_circle(struct store *s, int64_t after, size_t max, bool live_only,
+                          const char *ids)
+{
+    char text[64] = "";
+    struct ds_step step = {.kind = DS_NODES_READ,
+                           .nodes_read = {.after = after, .max = max, .live_only = live_only}};
+    ck_assert_int_eq(do_step(s, &step), 0);
+    for (size_t i = 0; i < step.nodes_read.ret_n; i++)
+        snprintf(text + strlen(text), sizeof(text) - strlen(text), "%" PRId64 " ",
+                 step.nodes_read.ret_nodes[i].id);
+    ck_assert_str_eq(text, ids);
+}
+
+CONTRACT_TEST(some_records_are_read_in_a_circle, s)
+{
+    assert_circle(s, 0, 3, false, "");
+    node_add(s, 30, "c");
+    node_add(s, 10, "a");
+    node_add(s, 40, "d");
+    node_add(s, 20, "b");
+    assert_circle(s, 0, 3, false, "10 20 30 ");
+    assert_circle(s, 20, 2, false, "30 40 ");
+    assert_circle(s, 20, 3, false, "30 40 10 ");
+    assert_circle(s, 25, 9, false, "30 40 10 20 ");
+    assert_circle(s, 20, 9, false, "30 40 10 20 "); /* itself last */
+    assert_circle(s, 40, 1, false, "10 ");
+    assert_circle(s, INT64_MAX, 2, false, "10 20 ");
+    ck_assert_int_eq(node_kill(s, 40, 1), 0);
+    assert_circle(s, 20, 2, true, "30 10 ");
+    assert_circle(s, 30, 9, true, "10 20 30 ");
+    assert_circle(s, 30, 9, false, "40 10 20 30 ");
 }
 
 /* ---- the node's own writes ------------------------------------------------------------------ */
@@ -425,6 +461,7 @@ int main(void)
         a_record_comes_back_as_it_was_added,
         a_live_nodes_name_cannot_be_taken,
         records_are_listed_by_id_with_or_without_the_dead,
+        some_records_are_read_in_a_circle,
         a_heartbeat_must_move_the_counter_on,
         a_dead_or_missing_record_is_not_written,
         a_claim_is_accepted_in_the_same_run,

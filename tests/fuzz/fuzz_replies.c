@@ -289,7 +289,8 @@ static void nodes_ask(struct ds_step *step, struct asked *asked, uint8_t flags)
         step->node_delete.node = NODE;
         break;
     case DS_NODES_READ:
-        step->nodes_read = (struct ds_nodes_read){flags & 1 ? NODE : 0, flags & 2, NULL, 0};
+        step->nodes_read =
+            (struct ds_nodes_read){.node = flags & 1 ? NODE : 0, .live_only = (flags & 2) != 0};
         break;
     default:
         break;

@@ -57,9 +57,15 @@ static int read_store(void *ctx, struct ds_step *step, struct arena *mem)
     (void)ctx;
     if (step->kind == DS_NODES_READ) {
         node_reads++;
-        ck_assert(step->nodes_read.live_only && step->nodes_read.node == 0);
-        step->nodes_read.ret_nodes = arena_copy(mem, nodes, sizeof(nodes));
-        step->nodes_read.ret_n = NODES;
+        size_t from = 0, to = step->nodes_read.node != 0 ? 0 : NODES;
+        ck_assert(step->nodes_read.live_only == (step->nodes_read.node == 0));
+        for (size_t i = 0; step->nodes_read.node != 0 && i < NODES; i++)
+            if (nodes[i].id == step->nodes_read.node) {
+                from = i;
+                to = i + 1;
+            }
+        step->nodes_read.ret_n = to - from;
+        step->nodes_read.ret_nodes = arena_copy(mem, nodes + from, (to - from) * sizeof(nodes[0]));
     } else {
         lane_reads++;
         ck_assert_int_eq(step->kind, DS_LANES_READ);
@@ -70,7 +76,9 @@ static int read_store(void *ctx, struct ds_step *step, struct arena *mem)
         step->lanes_read.ret_lanes = lane;
         step->lanes_read.ret_n = 1;
     }
-    return read_code;
+    return read_code != 0 || step->kind != DS_NODES_READ || step->nodes_read.ret_n > 0
+               ? read_code
+               : ERR_NOT_FOUND;
 }
 
 static size_t ran(struct ds_step *steps, size_t n)
