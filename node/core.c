@@ -289,6 +289,7 @@ void core_woken(struct core *core)
 {
     core->look_wanted = true;
     core->own_wanted = true;
+    core->rung = true;
 }
 
 void core_peer_gone(struct core *core, int64_t node)

@@ -5,7 +5,8 @@
  *   holds.c     ranges in hand, loading their rows
  *   tasks.c     starting jobs and taking their ends
  *   outcomes.c  recording outcomes
- *   burial.c    watching neighbours, burying the dead
+ *   watching.c  watching neighbours, seeing how many nodes there are
+ *   burial.c    burying the dead
  */
 #ifndef STINT_CORE_INTERNAL_H
 #define STINT_CORE_INTERNAL_H
@@ -176,6 +177,7 @@ struct watch {
     uint64_t beat;
     uint64_t moved_at_ms; /* our clock when its counter was last seen to move */
     bool seen;            /* in the newest reading */
+    bool swept;           /* it is none of the next on the ring */
 };
 
 enum burial_stage { BURY_IDLE, BURY_KILL, BURY_INTERRUPT, BURY_LANES, BURY_ESTATE, BURY_CLEAR };
@@ -187,6 +189,7 @@ struct burial {
     char cause[160];
     struct node record; /* frozen; in mem */
     bool record_gone;
+    bool others_wait; /* somebody else was to be buried meanwhile */
     struct arena mem;
     struct call call;
     int32_t lanes[LIMIT_RUN_STEPS]; /* those being buried or cleared */
@@ -231,6 +234,9 @@ struct core {
     bool look_wanted;
     uint64_t look_works; /* pen.lane_works when it began; UINT64_MAX: one was under way */
     uint64_t looked_at_ms;
+    bool rung;                             /* since it took a turn */
+    bool turn_taken;                       /* of a crowd: ... */
+    uint64_t claim_after_ms;               /* ... no claim before */
     uint64_t look_backoff_ms, look_gap_ms; /* present ones, where wakes are not sure */
     struct call own; /* reads what others asked of this node, and the store's settings */
     bool own_wanted;
@@ -271,12 +277,17 @@ struct core {
     unsigned peers_readings;
     struct watch *watches;
     size_t n_watches;
-    size_t live_nodes;
-    bool remote_peers; /* somebody whose process cannot be seen from here */
-    int64_t gone[16];  /* peers whose process was reported gone */
+    size_t live_nodes;    /* this one included; of a crowd, about */
+    bool crowd;           /* there are so many that not all of them are read */
+    double met, met_arc;  /* nodes met at random places of the ring, and how much of it */
+    int64_t sweep_from;   /* beside its next ones it watches those past here for a while */
+    unsigned sweeps_left; /* readings of them before it goes elsewhere */
+    bool remote_peers;    /* somebody whose process cannot be seen from here */
+    int64_t gone[16];     /* peers whose process was reported gone */
     size_t n_gone;
     int64_t unburied[16]; /* nodes found in lane entries that may be dead */
-    size_t n_unburied;
+    size_t n_unburied, unburied_met;
+    uint64_t entries_at_ms; /* of a crowd: when all entries of the lanes are to be read again */
     struct burial burial;
     struct call clean; /* deletes old dead records */
 
@@ -364,6 +375,12 @@ uint64_t burial_due_ms(const struct core *core);
 void burial_release(struct core *core);
 bool burial_idle(const struct core *core);
 void burial_start(struct core *core, int64_t target, uint64_t beat, const char *cause);
-void burial_suspect(struct core *core, int64_t node); /* seen in a lane entry, not among the live */
+
+/* watching.c */
+void watching_tick(struct core *core);
+uint64_t watching_due_ms(const struct core *core);
+void watching_release(struct core *core);
+void watching_suspect(struct core *core,
+                      int64_t node); /* seen in a lane entry, not among the live */
 
 #endif

@@ -20,10 +20,19 @@
 #include "node/core_internal.h"
 
 enum {
+    LOOK_MS_A_NODE = 2,
+    ENTRIES_MS = 32000, /* of a crowd's entries, between readings of all */
     WORK_AHEAD_MS = 1000,
-    CLAIM_AHEAD_JOBS = 2 * LIMIT_GRANT_JOBS,
+    GRANT_JOBS = 16384, /* ids of one grant, but for a crowd's */
+    CLAIM_AHEAD_JOBS = 2 * GRANT_JOBS,
     SHARE_JOBS_MIN = 256, /* fewer are shared out, whatever they took lately */
     SPREAD_MS_MIN = 20,   /* less work than that is no use to share: to take it costs as much */
+    /* What a claim keeps a lane's record busy for, about, on a server: so much, and with each
+     * node's entry in it so much more (docs/SCALE.md). */
+    CLAIM_US = 1000,
+    CLAIM_US_ENTRY = 2,
+    CLAIM_US_STORE = 250, /* ... and with all that follows from it the store as a whole */
+    ROUNDS_AHEAD = 4,     /* of a crowd: claims, made by the half, take half of a lane's time */
 };
 
 struct lane_view *lane_view_get(struct core *core, int32_t number)
@@ -65,6 +74,33 @@ void lane_sample(struct lane_view *lane, double ms, size_t jobs)
         lane->mean_ms += (sample - lane->mean_ms) / WEIGHT;
 }
 
+/* ---- a crowd at a lane ----------------------------------------------------------------------- */
+
+static bool claimable(const struct lane_view *lane)
+{
+    return lane->serves && !lane->paused && lane->backlog > 0;
+}
+
+/* How many nodes claim from a lane of that priority, if each keeps to one of them. */
+static size_t sharers(const struct core *core, int32_t priority)
+{
+    size_t lanes = 0;
+    for (size_t i = 0; i < core->n_lanes; i++)
+        lanes += claimable(core->lanes[i]) && core->lanes[i]->name.priority == priority ? 1 : 0;
+    return lanes > 1 && core->crowd ? (core->live_nodes + lanes - 1) / lanes : core->live_nodes;
+}
+
+/* How long it takes until each of a crowd has claimed once; of a few it is as good as nothing. */
+static int round_ms(const struct core *core, int32_t priority)
+{
+    if (!core->crowd)
+        return 0;
+    uint64_t claimers = sharers(core, priority);
+    uint64_t lane_us = claimers * (CLAIM_US + claimers * CLAIM_US_ENTRY);
+    uint64_t store_us = core->live_nodes * CLAIM_US_STORE;
+    return (int)((lane_us > store_us ? lane_us : store_us) / 1000);
+}
+
 /* ---- looking -------------------------------------------------------------------------------- */
 
 static bool serves_queue(const struct core *core, const char *queue)
@@ -92,19 +128,79 @@ static uint64_t jittered(const struct core *core, uint64_t ms)
     return ms - ms / 8 + core->env->class->random(core->env) % (ms / 4 + 1);
 }
 
+/* The longest and the shortest time between looks that nobody asked for. A crowd looks more seldom:
+ * it is many who look. */
+static uint64_t look_ms_max(const struct core *core)
+{
+    uint64_t crowd_ms = core->crowd ? core->live_nodes * LOOK_MS_A_NODE : 0;
+    return core->config.look_ms > crowd_ms ? core->config.look_ms : crowd_ms;
+}
+
 void lanes_look_soon(struct core *core)
 {
-    core->look_backoff_ms = LOOK_SOON_MS;
-    core->look_gap_ms = jittered(core, LOOK_SOON_MS);
+    uint64_t crowd_ms = core->crowd ? core->live_nodes / 2 : 0;
+    core->look_backoff_ms = crowd_ms > LOOK_SOON_MS ? crowd_ms : LOOK_SOON_MS;
+    core->look_gap_ms = jittered(core, core->look_backoff_ms);
 }
 
 /* The next one without a wake comes after a longer while. */
 static void look_later(struct core *core)
 {
-    uint64_t max_ms = core->config.look_ms;
+    uint64_t max_ms = look_ms_max(core);
     uint64_t ms = core->look_backoff_ms * 2;
     core->look_backoff_ms = ms > 0 && ms < max_ms ? ms : max_ms;
     core->look_gap_ms = jittered(core, core->look_backoff_ms);
+}
+
+/* A crowd does not claim at the same time: the lane would be done with all of them soon enough, but
+ * a node whose claim waits does not renew its lease meanwhile. No more are rung than there is work,
+ * so those need not wait for all the others. */
+static void turn_take(struct core *core, int32_t priority)
+{
+    int64_t backlog = 0, claimers = (int64_t)core->live_nodes;
+    for (size_t i = 0; i < core->n_lanes; i++)
+        if (claimable(core->lanes[i]) && core->lanes[i]->name.priority == priority)
+            backlog += core->lanes[i]->backlog;
+    double part = core->rung && backlog < claimers ? (double)backlog / (double)claimers : 1;
+    uint64_t within_ms = (uint64_t)(round_ms(core, priority) * part);
+    core->rung = false;
+    core->claim_after_ms =
+        core_now(core) + (within_ms > 0 ? core->env->class->random(core->env) % within_ms : 0);
+    core->turn_taken = true;
+}
+
+/* The lanes' highest priority with something to claim; -1: nothing. */
+static int32_t claimable_priority(const struct core *core)
+{
+    int32_t priority = -1;
+    for (size_t i = 0; i < core->n_lanes; i++)
+        if (claimable(core->lanes[i]) && (priority < 0 || core->lanes[i]->name.priority < priority))
+            priority = core->lanes[i]->name.priority;
+    return priority;
+}
+
+/* So little is left that not all of a crowd can have of it. */
+static bool scarce(const struct core *core, const struct lane_view *lane, int64_t want)
+{
+    size_t claimers = sharers(core, lane->name.priority);
+    return core->crowd && lane->backlog / 2 < (int64_t)claimers * want;
+}
+
+/* Where little is left each waits for its turn, and looks whether anything is left then: a look
+ * holds up nobody. */
+static bool turn_come(struct core *core, const struct lane_view *lane, int64_t want)
+{
+    if (core_now(core) < core->claim_after_ms)
+        return false;
+    if (!scarce(core, lane, want))
+        return true;
+    if (!core->turn_taken) {
+        turn_take(core, lane->name.priority);
+        return false;
+    }
+    bool seen = !core->look.under_way && core->looked_at_ms >= core->claim_after_ms;
+    core->look_wanted = core->look_wanted || (!seen && !core->look.under_way);
+    return seen;
 }
 
 /* queues: NULL when they were not read with it. What was found then is not claimed before it is
@@ -137,7 +233,7 @@ static void lane_seen(struct core *core, const struct lane *lane,
     bool steady = core->look_works != UINT64_MAX && core->look_works == ledger_lane_works(core);
     for (size_t i = 0; i < lane->n_entries; i++)
         if (lane->entries[i].node != core->self.id)
-            burial_suspect(core, lane->entries[i].node);
+            watching_suspect(core, lane->entries[i].node);
         else if (steady)
             ledger_entry_seen(core, view, &lane->entries[i]);
 }
@@ -153,8 +249,12 @@ static void looked(struct ds_run *run, void *ctx)
         call_ok(call);
         const struct ds_lanes_read *lanes = &run->steps[run->n_steps - 1].lanes_read;
         const struct ds_queues_read *queues = run->n_steps > 1 ? &run->steps[0].queues_read : NULL;
+        bool was_work = claimable_priority(core) >= 0;
         for (size_t i = 0; i < lanes->ret_n; i++)
             lane_seen(core, &lanes->ret_lanes[i], queues);
+        int32_t priority = claimable_priority(core);
+        if (!was_work && priority >= 0 && !core->turn_taken)
+            turn_take(core, priority);
     }
     arena_release(&run->mem);
 }
@@ -176,7 +276,7 @@ static bool hungry(const struct core *core)
     for (size_t i = 0; i < core->n_lanes; i++)
         if (core->lanes[i]->serves && core->lanes[i]->backlog > 0 && !core->lanes[i]->paused)
             return false; /* there is something to claim without looking */
-    return holds_unstarted(core, NULL) < LIMIT_GRANT_JOBS;
+    return holds_unstarted(core, NULL) < GRANT_JOBS;
 }
 
 static uint64_t look_at_ms(const struct core *core)
@@ -184,12 +284,25 @@ static uint64_t look_at_ms(const struct core *core)
     if (!core->registered)
         return UINT64_MAX;
     bool unsure = core->config.wake_unsure;
-    uint64_t gap_ms = core->config.look_ms;
+    uint64_t gap_ms = look_ms_max(core);
     if (core->look_wanted)
-        gap_ms = !hungry(core) ? LOOK_MS_MIN : unsure ? LOOK_APART_MS : 0;
+        gap_ms = !hungry(core) && !core->turn_taken ? LOOK_MS_MIN : unsure ? LOOK_APART_MS : 0;
     else if (unsure && hungry(core))
         gap_ms = core->look_gap_ms;
     return core->looked_at_ms + gap_ms;
+}
+
+/* Whose entries a look reads: all while they are few. Of a crowd the own one, and all only now and
+ * then, to see whether one of them is a dead node's. */
+static int64_t entries_wanted(struct core *core)
+{
+    uint64_t now = core_now(core);
+    if (!core->crowd || now >= core->entries_at_ms) {
+        core->entries_at_ms = now + jittered(core, ENTRIES_MS);
+        core->unburied_met = 0;
+        return 0;
+    }
+    return core->self.id;
 }
 
 static void look_start(struct core *core)
@@ -198,7 +311,8 @@ static void look_start(struct core *core)
     size_t n = 0;
     if (core->look_wanted || work_in_sight(core))
         steps[n++] = (struct ds_step){.kind = DS_QUEUES_READ};
-    steps[n++] = (struct ds_step){.kind = DS_LANES_READ, .lanes_read = {.lane = -1}};
+    steps[n++] = (struct ds_step){.kind = DS_LANES_READ,
+                                  .lanes_read = {.lane = -1, .entries_of = entries_wanted(core)}};
     core->look_wanted = false;
     core->looked_at_ms = core_now(core);
     core->look_works = ledger_lane_works(core);
@@ -280,36 +394,86 @@ static int64_t ids_worth(const struct core *core, double job_ms, int work_ms)
     return (int64_t)((double)core->self.slots * work_ms / (job_ms > 0.01 ? job_ms : 0.01));
 }
 
+/* How many ids should be in hand: about a second of work, or as much as it takes for all who share
+ * the lane to have their turn. Before any job has ended a few nodes take one for each slot; of a
+ * crowd each would take a second turn at once, so there it is what falls to it. */
+static int64_t target_of(const struct core *core, const struct lane_view *lane, double ms,
+                         int64_t share, bool higher_waits)
+{
+    int64_t slots = core->self.slots, free_slots = slots - (int64_t)core->n_running;
+    int round = round_ms(core, lane->name.priority);
+    int ahead = ROUNDS_AHEAD * round > WORK_AHEAD_MS ? ROUNDS_AHEAD * round : WORK_AHEAD_MS;
+    if (higher_waits || ms > ahead)
+        return free_slots;
+    if (ms < 0)
+        return core->crowd && share > slots ? share : slots;
+    int64_t target = ids_worth(core, ms, ahead);
+    int64_t most = core->crowd ? 2 * LIMIT_GRANT_JOBS : CLAIM_AHEAD_JOBS;
+    target = target < most ? target : most;
+    return target > slots ? target : slots;
+}
+
+/* A small backlog is shared out, but in no smaller pieces than are worth a claim. */
+static int64_t share_of(const struct core *core, const struct lane_view *lane, double ms)
+{
+    int64_t claimers = (int64_t)sharers(core, lane->name.priority);
+    int64_t share = lane->backlog / (2 * claimers);
+    int round = round_ms(core, lane->name.priority);
+    int64_t few = ms >= 0 ? ids_worth(core, ms, SPREAD_MS_MIN) : 0;
+    int64_t turn = ms >= 0 ? ids_worth(core, ms, round) : 0;
+    if (few >= SHARE_JOBS_MIN && share < few)
+        share = few;
+    return share > turn ? share : turn;
+}
+
 static int64_t want_of(const struct core *core, const struct lane_view *lane, bool higher_waits)
 {
-    int64_t slots = core->self.slots;
-    int64_t free_slots = slots - (int64_t)core->n_running;
     /* What is of lower priority stands behind: it must not bar a higher lane from being claimed. */
     int64_t unstarted = holds_unstarted_before(core, lane->name.priority);
     double ms = job_ms(core, lane);
-    int64_t target = slots;
-    if (higher_waits || ms > WORK_AHEAD_MS)
-        target = free_slots;
-    else if (ms >= 0)
-        target = ids_worth(core, ms, WORK_AHEAD_MS);
-    if (target > CLAIM_AHEAD_JOBS)
-        target = CLAIM_AHEAD_JOBS;
-    if (ms >= 0 && ms <= WORK_AHEAD_MS && !higher_waits && target < slots)
-        target = slots;
+    int64_t share = share_of(core, lane, ms);
+    int64_t target = target_of(core, lane, ms, share, higher_waits);
     /* Claims are worth making by the half: one claim for many jobs. */
-    if (target <= 0 || unstarted * 2 > target)
+    if (target <= 0 || unstarted * 2 > target || (core->crowd && unstarted > share))
         return 0;
     /* Ids whose submitter died come in stretches: as many again, so that they are soon passed. */
     int64_t want = target - unstarted + holds_old_holes(core, lane);
-    int64_t share = lane->backlog / (2 * (int64_t)core->live_nodes);
-    int64_t share_min = ms >= 0 ? ids_worth(core, ms, SPREAD_MS_MIN) : 0;
-    if (share_min >= SHARE_JOBS_MIN && share < share_min)
-        share = share_min;
     if (want > share)
         want = share;
     if (want < 1)
         want = 1;
-    return want < LIMIT_GRANT_JOBS ? want : LIMIT_GRANT_JOBS;
+    int64_t most = core->crowd ? LIMIT_GRANT_JOBS : GRANT_JOBS;
+    return want < most ? want : most;
+}
+
+/* Nodes of a crowd keep to one of several lanes, each its own, so that none has the entries of all
+ * of them (rendezvous hashing, Thaler and Ravishankar 1998); a few take turns. */
+static uint64_t liking(const struct core *core, const struct lane_view *lane, size_t turn)
+{
+    if (!core->crowd)
+        return core->n_lanes - turn;
+    uint64_t z = (uint64_t)core->self.id + (uint64_t)(lane->number + 1) * 0x9e3779b97f4a7c15U;
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9U;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111ebU;
+    return z ^ (z >> 31);
+}
+
+static struct lane_view *best_lane(const struct core *core)
+{
+    struct lane_view *best = NULL;
+    uint64_t best_liking = 0;
+    for (size_t k = 0; k < core->n_lanes; k++) {
+        struct lane_view *lane = core->lanes[(core->turn + k) % core->n_lanes];
+        uint64_t like = liking(core, lane, k);
+        if (!claimable(lane))
+            continue;
+        if (best == NULL || lane->name.priority < best->name.priority ||
+            (lane->name.priority == best->name.priority && like > best_liking)) {
+            best = lane;
+            best_liking = like;
+        }
+    }
+    return best;
 }
 
 struct lane_view *lanes_choose(struct core *core, int64_t *ret_want)
@@ -319,15 +483,8 @@ struct lane_view *lanes_choose(struct core *core, int64_t *ret_want)
         live_holds += core->holds[i]->state == HOLD_LIVE ? 1 : 0;
     if (live_holds >= LIMIT_HELD_RANGES || core->n_holds >= HOLDS_MAX)
         return NULL;
-    struct lane_view *best = NULL;
+    struct lane_view *best = best_lane(core);
     bool higher_waits = false;
-    for (size_t k = 0; k < core->n_lanes; k++) {
-        struct lane_view *lane = core->lanes[(core->turn + k) % core->n_lanes];
-        if (!lane->serves || lane->paused || lane->backlog <= 0)
-            continue;
-        if (best == NULL || lane->name.priority < best->name.priority)
-            best = lane;
-    }
     if (best == NULL)
         return NULL;
     /* Work of a higher priority is in hand and waits: more of a lower one only for free slots. */
@@ -335,8 +492,9 @@ struct lane_view *lanes_choose(struct core *core, int64_t *ret_want)
         higher_waits = core->holds[i]->lane->name.priority < best->name.priority &&
                        holds_unstarted(core, core->holds[i]->lane) > 0;
     int64_t want = want_of(core, best, higher_waits);
-    if (want == 0)
+    if (want == 0 || !turn_come(core, best, want))
         return NULL;
+    core->turn_taken = false;
     core->turn++;
     *ret_want = want;
     return best;
@@ -350,12 +508,23 @@ static void asked(struct ds_run *run, void *ctx)
     arena_release(&run->mem); /* a hint: whatever came of it, it may be asked again */
 }
 
+/* In a crowd what comes back costs a claim, and others look for it, too: small pieces are left. */
+static bool worth_asking(struct core *core)
+{
+    const struct lane_view *lane = lane_view_get(core, id_lane(core->rich_id));
+    double ms = job_ms(core, lane);
+    int round = round_ms(core, lane->name.priority);
+    return ms < 0 || core->rich_count >= 2 * ids_worth(core, ms, round);
+}
+
 static void ask_to_share(struct core *core)
 {
     uint64_t now = core_now(core);
-    if (core->rich_peer == 0 || !call_ready(core, &core->ask) || !core_may_claim(core) ||
-        core->n_holds > 0 || now - core->asked_at_ms < WORK_AHEAD_MS)
+    if (core->rich_peer == 0 || !worth_asking(core) || !call_ready(core, &core->ask) ||
+        !core_may_claim(core) || core->n_holds > 0 || now - core->asked_at_ms < WORK_AHEAD_MS)
         return;
+    if (core->crowd && core->looked_at_ms < core->peers_at_ms)
+        return; /* what was to be had then may be had without asking */
     for (size_t i = 0; i < core->n_lanes; i++)
         if (core->lanes[i]->serves && core->lanes[i]->backlog > 0 && !core->lanes[i]->paused)
             return;

@@ -565,7 +565,7 @@ static void make_good(struct core *core)
     else if (pen->lane != NULL)
         pen->call.steps[n++] = (struct ds_step){
             .kind = DS_LANES_READ,
-            .lanes_read = {.lane = pen->lane->number},
+            .lanes_read = {.lane = pen->lane->number, .entries_of = core->self.id},
         };
     call_issue(core, &pen->call, n, made_good);
 }
@@ -766,6 +766,9 @@ uint64_t ledger_due_ms(const struct core *core)
         return UINT64_MAX;
     if (pen->call.retry_at_ms != 0)
         return pen->call.retry_at_ms;
+    uint64_t turn_ms = core->claim_after_ms;
+    if (turn_ms > core_now(core) && turn_ms < core->beat_due_ms)
+        return turn_ms;
     return core->beat_due_ms;
 }
 

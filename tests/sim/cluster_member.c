@@ -238,7 +238,7 @@ static void name_member(struct cluster *cluster, struct member *member)
     static char types[][LIMIT_NAME_BYTES + 1] = {"exec", "noop"};
     size_t number = (size_t)(member - cluster->members);
     member->identity = (struct node){
-        .id = (int64_t)((random_next(&cluster->rng) >> 24) * 100) + cluster->next_node++,
+        .id = (int64_t)((random_next(&cluster->rng) >> 8) * 100) + cluster->next_node++,
         .pid = cluster->next_node,
         .slots = (int32_t)cluster->plan.slots,
         .lease_ms = cluster->plan.lease_ms != 0 ? (int64_t)cluster->plan.lease_ms : LEASE_MS,

@@ -24,6 +24,7 @@ const struct scale_server scale_server_default = {
     .flush_us = 700,
     .us_per_kb_read = 17,
     .us_per_kb_written = 25,
+    .us_per_kb_passed = 2,
     .us_per_document = 40,
     .us_per_100_rows = 1000,
 };
@@ -75,6 +76,18 @@ static size_t lanes_bytes(const struct server *server, int32_t number, size_t *r
     return bytes;
 }
 
+/* Lanes that are read; with one node's entries only the server looks at all of a record, too. */
+static size_t look_bytes(const struct server *server, const struct ds_lanes_read *read,
+                         struct flight *flight, size_t *ret_n)
+{
+    size_t bytes = lanes_bytes(server, read->lane, ret_n);
+    size_t few = *ret_n * (LANE_BYTES + ENTRY_BYTES);
+    if (read->entries_of == 0 || bytes <= few)
+        return bytes;
+    flight->cpu_us += (bytes - few) * server->speed.us_per_kb_passed / 1024;
+    return few;
+}
+
 static size_t nodes_bytes(const struct server *server, const struct ds_nodes_read *read,
                           size_t *ret_n)
 {
@@ -86,7 +99,10 @@ static size_t nodes_bytes(const struct server *server, const struct ds_nodes_rea
         *ret_n = record != NULL ? 1 : 0;
         return record != NULL ? node_doc_bytes(&record->node) : 0;
     }
-    for (size_t i = 0; i < nodes->n; i++) {
+    size_t from = read->max > 0 && nodes->n > 0 ? keyed_at(nodes, read->after) : 0;
+    size_t max = read->max > 0 && read->max < nodes->n ? read->max : nodes->n;
+    for (size_t k = 0; k < nodes->n && *ret_n < max; k++) {
+        size_t i = (from + k) % nodes->n;
         const struct node *node = &((const struct node_record *)nodes->items[i])->node;
         if (!read->live_only || node->state != NODE_DEAD) {
             bytes += node_doc_bytes(node);
@@ -141,7 +157,7 @@ static void cost(struct server *server, struct flight *flight)
         return;
     }
     if (step->kind == DS_LANES_READ)
-        bytes = lanes_bytes(server, step->lanes_read.lane, &documents);
+        bytes = look_bytes(server, &step->lanes_read, flight, &documents);
     else if (step->kind == DS_NODES_READ)
         bytes = nodes_bytes(server, &step->nodes_read, &documents);
     else if (classes[step->kind] == ON_LANE)

@@ -23,9 +23,9 @@ enum {
     STOP_TIMEOUT_MS = 10000,
     KILL_GRACE_MS = 2000,
     BOOT_MS = 1000000,
-    START_SPREAD_MS = 5000, /* nodes are started within that long, at first */
-    RINGS_MAX = 256,        /* by one handle, as datastore/doorbell.c has it ... */
-    RINGS_APART_US = 5000,  /* ... in that time */
+    START_SPREAD_MS = 5000,      /* nodes are started within that long, at first */
+    RINGS_MAX = BELLS_NODES_MAX, /* by one handle, as datastore/bells.c has it ... */
+    RINGS_APART_US = 5000,       /* ... in that time */
     RING_US = 300,
     WATCH_US = 20000,
     TRACE_US = 1000000,
@@ -315,16 +315,23 @@ static void bells_after(struct world *world, struct member *member, const struct
         ring_all(world);
         return;
     }
-    if (member->bell_read_us != 0 && world->now_us - member->bell_read_us < BELLS_READ_MS * 1000) {
+    bool one = n == 1 && wants[0].whom == BELL_NODE;
+    uint64_t since_us = world->now_us - member->bell_read_us;
+    if (!one && member->bell_read_us != 0 && since_us < BELLS_READ_MS * 1000) {
         rings_out(world, wants, n);
         return;
     }
-    member->bell_read_us = world->now_us;
+    if (!one)
+        member->bell_read_us = world->now_us;
     struct bell *bell = calloc(1, sizeof(*bell));
     assert(bell != NULL);
     memcpy(bell->wants, wants, n * sizeof(wants[0]));
     bell->n_wants = n;
     bell->step = (struct ds_step){.kind = DS_NODES_READ, .nodes_read = {.live_only = true}};
+    if (one)
+        bell->step.nodes_read.node = wants[0].node;
+    else
+        bell->step.nodes_read.max = BELLS_NODES_MAX;
     bell->run = (struct ds_run){.steps = &bell->step, .n_steps = 1};
     server_run(world, member, &bell->run, bell);
 }
@@ -360,7 +367,7 @@ static void member_init(struct world *world, struct member *member)
     for (int32_t i = 0; i < world->plan.slots; i++)
         member->jobs[i].end_us = NEVER;
     member->identity = (struct node){
-        .id = (int64_t)(world_random(world) >> 2) + 1,
+        .id = (int64_t)(world_random(world) >> 1),
         .pid = (int64_t)number + 1,
         .slots = world->plan.slots,
         .lease_ms = LEASE_MS,
@@ -477,6 +484,13 @@ static void trace(struct world *world)
             server->claims - claims, server->lane_bytes_max, server->busy);
     ops = server->ops;
     claims = server->claims;
+    static uint64_t kinds[DS_KINDS];
+    for (int k = 0; k < DS_KINDS; k++) {
+        if (server->kinds[k] > kinds[k] + 50)
+            fprintf(stderr, " %s %" PRIu64, ds_kind_name(k), server->kinds[k] - kinds[k]);
+        kinds[k] = server->kinds[k];
+    }
+    fprintf(stderr, "\n");
 }
 
 static void watch(struct world *world)

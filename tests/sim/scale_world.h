@@ -27,6 +27,7 @@ struct scale_server {
     uint64_t cpu_us;
     uint64_t flush_us;
     uint64_t us_per_kb_read, us_per_kb_written; /* of records */
+    uint64_t us_per_kb_passed;                  /* of a record of which a part is read */
     uint64_t us_per_document;                   /* of several that are read, each */
     uint64_t us_per_100_rows;                   /* of jobs */
 };
