@@ -139,7 +139,7 @@ static void replies_seeds(const char *folder, struct arena *mem)
         for (int form = 0; form < 5; form++) {
             uint8_t head[HEAD_BYTES] = {(uint8_t)kind, (uint8_t)(form % 4 * 0x55)};
             struct documents documents = {.len = 0};
-            char name[16];
+            char name[32];
             for (int64_t row = 0; row < 2; row++) {
                 bson_t docs[RECORDS];
                 record_docs(docs, row, mem);
