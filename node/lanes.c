@@ -32,7 +32,8 @@ enum {
     CLAIM_US = 1000,
     CLAIM_US_ENTRY = 2,
     CLAIM_US_STORE = 250, /* ... and with all that follows from it the store as a whole */
-    ROUNDS_AHEAD = 4,     /* of a crowd: claims, made by the half, take half of a lane's time */
+    ASKERS = 64, /* of a crowd that has nothing to do, after each reading of the peers, about */
+    ROUNDS_AHEAD = 4, /* of a crowd: claims, made by the half, take half of a lane's time */
 };
 
 struct lane_view *lane_view_get(struct core *core, int32_t number)
@@ -528,6 +529,10 @@ static void ask_to_share(struct core *core)
     for (size_t i = 0; i < core->n_lanes; i++)
         if (core->lanes[i]->serves && core->lanes[i]->backlog > 0 && !core->lanes[i]->paused)
             return;
+    if (core->crowd && core->env->class->random(core->env) % core->live_nodes >= ASKERS) {
+        core->rich_peer = 0; /* others ask; perhaps this one after the next reading */
+        return;
+    }
     core->asked_at_ms = now;
     core->ask.steps[0] = (struct ds_step){
         .kind = DS_NODE_ASK,
