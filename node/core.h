@@ -18,6 +18,7 @@ struct core_config {
     uint64_t stop_timeout_ms; /* how long a graceful stop waits for running jobs */
     uint64_t kill_grace_ms;   /* TERM to KILL */
     uint64_t hole_grace_ms;   /* after which a missing row is declared void */
+    size_t few_nodes;         /* so many neighbours and no more are all watched; 0: 16 */
     uint64_t look_ms;         /* how often to look at the lanes without being woken */
     /* The store is a server that wakes nobody, so a wake may fail to come, or come for nothing:
      * look sooner after there was work, and woken not more often than every few ms. */

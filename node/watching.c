@@ -7,7 +7,7 @@
  *
  * A few nodes all watch each other. In a crowd, where that would cost the store the square of their
  * number, each watches the next RING_NODES on the ring of ids, so that each is watched by as many
- * also when some of those die with it; and for some rounds SWEEP_NODES from a random place, then
+ * also when some of those die with it; and for some rounds twice as many from a random place, then
  * from another: whoever died with all its watchers is in somebody's view before long. Ids are
  * random, so from how densely they stand in such a stretch follows how many nodes there are.
  * Invariant: I1 (nobody is buried twice: burial.c). Thread: the environment's; pure but for env. */
@@ -21,13 +21,23 @@
 enum {
     RANKS_MAX = 8,     /* buriers step forward one after another */
     FROZEN_LEASES = 6, /* a silent process that is there */
-    ALL_NODES = 16,    /* so many neighbours and no more are all read */
+    FEW_NODES = 16,    /* so many neighbours and no more are all read */
     RING_NODES = 8,
-    SWEEP_NODES = 16,
     SWEEP_EVERY = 3, /* rounds between readings of those ... */
     SWEEP_STAYS = 4, /* ... and readings before others are watched: longer than a lease */
     SUSPECTS = 8,    /* of a crowd's lane entries, looked into after a reading of all */
 };
+
+static size_t few_nodes(const struct core *core)
+{
+    return core->config.few_nodes > 0 ? core->config.few_nodes : FEW_NODES;
+}
+
+/* Tests have nodes that are a crowd when they are three: those must not see all of it, either. */
+static size_t ring_nodes(const struct core *core)
+{
+    return few_nodes(core) < RING_NODES ? few_nodes(core) : RING_NODES;
+}
 
 static struct watch *watch_of(struct core *core, int64_t node)
 {
@@ -163,8 +173,8 @@ static void stretch_met(struct core *core, int64_t from, const struct ds_nodes_r
 static size_t crowd_size(const struct core *core)
 {
     double n = core->met_arc > 0 ? core->met / core->met_arc : 0;
-    if (n < ALL_NODES + 1)
-        return ALL_NODES + 1;
+    if (n < (double)few_nodes(core) + 1)
+        return few_nodes(core) + 1;
     return n < LIMIT_NODES ? (size_t)n : LIMIT_NODES;
 }
 
@@ -327,7 +337,7 @@ static void crowd_steps(struct core *core, size_t *n)
             core->sweep_from = (int64_t)(core->env->class->random(core->env) & INT64_MAX);
         }
         step_add(core, n)->nodes_read = (struct ds_nodes_read){
-            .live_only = true, .after = core->sweep_from, .max = SWEEP_NODES};
+            .live_only = true, .after = core->sweep_from, .max = 2 * ring_nodes(core)};
     }
     for (size_t i = 0; i < core->n_gone; i++)
         step_add(core, n)->nodes_read = (struct ds_nodes_read){.node = core->gone[i]};
@@ -344,12 +354,14 @@ static void peers_read(struct core *core)
     if (own_gap(core))
         watches_restart(core);
     /* All but for a large crowd: so it is seen when it is none any more. */
-    bool large = core->crowd && core->live_nodes > 2 * ALL_NODES;
+    bool large = core->crowd && core->live_nodes > 2 * few_nodes(core);
     size_t n = 0;
     struct ds_step *ring = step_add(core, &n);
     ring->independent = false;
-    ring->nodes_read = (struct ds_nodes_read){
-        .live_only = true, .after = core->self.id, .max = large ? RING_NODES : ALL_NODES + 2};
+    ring->nodes_read =
+        (struct ds_nodes_read){.live_only = true,
+                               .after = core->self.id,
+                               .max = large ? ring_nodes(core) : few_nodes(core) + 2};
     if (core->crowd)
         crowd_steps(core, &n);
     assert(n <= LIMIT_RUN_STEPS);

@@ -272,6 +272,8 @@ void cluster_start(struct cluster *cluster, size_t node)
     const struct core_config config = {
         .identity = &member->identity,
         .name_fixed = cluster->plan.names_fixed,
+
+        .few_nodes = cluster->plan.crowd ? 1 : 0,
         .stop_timeout_ms = cluster->plan.stop_timeout_ms,
         .kill_grace_ms = 200,
         .hole_grace_ms = 1500,

@@ -124,6 +124,8 @@ struct cluster_plan plan_draw(uint64_t seed)
     draw_size(&plan, &rng);
     draw_jobs(&plan, &rng);
     draw_trouble(&plan, &rng);
+    uint64_t other = ~seed; /* so that it changes nothing else of what a seed stands for */
+    plan.crowd = one_in(&other, 2);
     if (one_in(&rng, 4))
         return plan;
     static const uint64_t every_ms[] = {500, 2000, 6000};
@@ -185,6 +187,7 @@ static const struct plan_field fields[] = {
     FIELD(stall_ms, 0),
     FIELD(deaf, 0),
     FIELD(unsure, 0),
+    FIELD(crowd, 0),
     FIELD(names_fixed, 0),
     FIELD(one_burst, 0),
     FIELD(job_ms_max, 1),

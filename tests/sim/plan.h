@@ -60,6 +60,7 @@ struct cluster_plan {
     uint64_t look_ms;  /* 0: 1 s, or 2 s where wakes are unsure */
     uint64_t names_fixed;
     uint64_t unsure;    /* nodes are woken, most times; without it they only look now and then */
+    uint64_t crowd;     /* three nodes are a crowd, which goes about everything otherwise */
     uint64_t idle;      /* submitters rest for a minute and more: entries are dropped */
     uint64_t one_burst; /* exec jobs, submitted at once */
     uint64_t drift_ppm; /* clocks run faster or slower by up to that */

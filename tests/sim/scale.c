@@ -66,7 +66,7 @@ int main(int argc, char **argv)
                               .jobs = JOBS_100MS,
                               .seed = 1,
                               .lanes = 1,
-                              .idle_ms = 60000,
+                              .idle_ms = 30000,
                               .server = scale_server_default};
     bool json = false;
     double ideal_s = 60;

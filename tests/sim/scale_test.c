@@ -61,6 +61,27 @@ START_TEST(long_jobs_among_short_ones_are_no_hindrance)
 }
 END_TEST
 
+/* In a crowd most looks leave out the entries of others. */
+START_TEST(an_entry_that_nobody_answers_for_is_found_by_a_crowd)
+{
+    const struct scale_plan plan = {.nodes = 48,
+                                    .slots = 2,
+                                    .jobs = JOBS_100MS,
+                                    .n_jobs = 48 * 2 * 50,
+                                    .seed = 11,
+                                    .lanes = 1,
+                                    .idle_ms = 40000,
+                                    .drain_ms_max = 300000,
+                                    .ghost = true,
+                                    .server = scale_server_default};
+    struct scale_result result = scale_run(&plan);
+    printf("a dead node's entry is found, and its jobs are done, %.1f s after it got it\n",
+           (double)result.drain_ms / 1000);
+    ck_assert(result.drained);
+    ck_assert_uint_le(result.drain_ms, 60000);
+}
+END_TEST
+
 START_TEST(the_estimate_of_a_record_is_right)
 {
     for (size_t n = 0; n <= 1000; n = n * 10 + 1) {
@@ -135,6 +156,7 @@ int main(void)
     tcase_set_timeout(tcase, 300);
     tcase_add_test(tcase, operations_a_job_fall_with_the_range_and_do_not_grow_with_the_nodes);
     tcase_add_test(tcase, long_jobs_among_short_ones_are_no_hindrance);
+    tcase_add_test(tcase, an_entry_that_nobody_answers_for_is_found_by_a_crowd);
     tcase_add_test(tcase, the_estimate_of_a_record_is_right);
     tcase_add_test(tcase, the_estimate_of_a_node_is_right);
     suite_add_tcase(suite, tcase);

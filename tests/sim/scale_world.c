@@ -419,6 +419,27 @@ static void jobs_come(struct world *world)
         }
 }
 
+/* Somebody claims, dies, and is declared dead by one who dies before it gives the claim back. */
+static void ghost_add(struct world *world)
+{
+    struct node ghost = world->members[0].identity;
+    struct arena mem = {0};
+    ghost.id = (int64_t)(world_random(world) >> 1);
+    ghost.beat = 1;
+    snprintf(ghost.name, sizeof(ghost.name), "ghost");
+    struct ds_step steps[] = {
+        {.kind = DS_NODE_ADD, .node_add = {.node = &ghost}},
+        {.kind = DS_CLAIM, .claim = {.node = ghost.id, .make_entry = true, .want = 10}},
+        {.kind = DS_NODE_KILL, .node_kill = {.node = ghost.id, .beat = 1, .cause = "gone"}},
+    };
+    for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+        int rc = server_step(world, &steps[i], &mem);
+        assert(rc == 0);
+        (void)rc;
+    }
+    arena_release(&mem);
+}
+
 /* The submitter rings as many as it may for each of its batches. */
 static void come(struct world *world)
 {
@@ -432,6 +453,8 @@ static void come(struct world *world)
         world->server.cpu_us = 0;
         memset(world->server.kinds, 0, sizeof(world->server.kinds));
         jobs_come(world);
+        if (world->plan.ghost)
+            ghost_add(world);
         if (world->plan.wake_sure)
             ring_all(world);
     }
@@ -638,8 +661,10 @@ static void result_fill(struct world *world)
     struct scale_result *result = &world->result;
     const struct server *server = &world->server;
     double jobs = (double)world->rows.per_lane * (double)world->plan.lanes;
-    double s = (double)(world->last_end_us - world->come_us) / 1e6, sum_us = 0;
     size_t n = 0;
+    if (world->last_end_us == 0)
+        world->last_end_us = world->now_us; /* not one job has ended */
+    double s = (double)(world->last_end_us - world->come_us) / 1e6, sum_us = 0;
     for (size_t i = 0; i < world->n_members; i++)
         if (world->members[i].ran && !world->members[i].killed) {
             sum_us += (double)world->members[i].last_end_us;

@@ -47,6 +47,7 @@ struct scale_plan {
     size_t start_extra;    /* nodes started in the middle ... */
     size_t kill;           /* ... and nodes killed a while later */
     uint64_t start_after_ms, kill_after_ms;
+    bool ghost; /* when the jobs come a dead node has an entry, and nobody is about to bury it */
     struct scale_server server;
     bool trace; /* tell what the cluster does, second by second */
 };
