@@ -32,6 +32,8 @@ enum {
     CLAIM_US = 1000,
     CLAIM_US_ENTRY = 2,
     CLAIM_US_STORE = 250, /* ... and with all that follows from it the store as a whole */
+    SHARERS_MIN = 4,      /* of a lane, so that each has some who keep to it ... */
+    KEEP_MS = 60000,      /* ... for so long: nobody is left to no one */
     ASKERS = 64, /* of a crowd that has nothing to do, after each reading of the peers, about */
     ROUNDS_AHEAD = 4, /* of a crowd: claims, made by the half, take half of a lane's time */
 };
@@ -82,13 +84,21 @@ static bool claimable(const struct lane_view *lane)
     return lane->serves && !lane->paused && lane->backlog > 0;
 }
 
-/* How many nodes claim from a lane of that priority, if each keeps to one of them. */
+/* Of a crowd each keeps to one of the lanes of that priority, if they are few enough. */
+static bool keeps_to_one(const struct core *core, int32_t priority, size_t *ret_lanes)
+{
+    *ret_lanes = 0;
+    for (size_t i = 0; i < core->n_lanes; i++)
+        *ret_lanes +=
+            claimable(core->lanes[i]) && core->lanes[i]->name.priority == priority ? 1 : 0;
+    return core->crowd && *ret_lanes > 1 && core->live_nodes / *ret_lanes >= SHARERS_MIN;
+}
+
+/* How many nodes claim from a lane of that priority. */
 static size_t sharers(const struct core *core, int32_t priority)
 {
-    size_t lanes = 0;
-    for (size_t i = 0; i < core->n_lanes; i++)
-        lanes += claimable(core->lanes[i]) && core->lanes[i]->name.priority == priority ? 1 : 0;
-    return lanes > 1 && core->crowd ? (core->live_nodes + lanes - 1) / lanes : core->live_nodes;
+    size_t lanes;
+    return keeps_to_one(core, priority, &lanes) ? core->live_nodes / lanes : core->live_nodes;
 }
 
 /* How long it takes until each of a crowd has claimed once; of a few it is as good as nothing. */
@@ -447,29 +457,34 @@ static int64_t want_of(const struct core *core, const struct lane_view *lane, bo
     return want < most ? want : most;
 }
 
-/* Nodes of a crowd keep to one of several lanes, each its own, so that none has the entries of all
- * of them (rendezvous hashing, Thaler and Ravishankar 1998); a few take turns. */
-static uint64_t liking(const struct core *core, const struct lane_view *lane, size_t turn)
+/* A number for that node and lane at this time. */
+static uint64_t liking(const struct core *core, const struct lane_view *lane)
 {
-    if (!core->crowd)
-        return core->n_lanes - turn;
-    uint64_t z = (uint64_t)core->self.id + (uint64_t)(lane->number + 1) * 0x9e3779b97f4a7c15U;
+    uint64_t id = (uint64_t)core->self.id, minute = (core_now(core) + id % KEEP_MS) / KEEP_MS;
+    uint64_t z = id + (uint64_t)(lane->number + 1) * 0x9e3779b97f4a7c15U + minute;
     z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9U;
     z = (z ^ (z >> 27)) * 0x94d049bb133111ebU;
     return z ^ (z >> 31);
 }
 
+/* Of the highest priority there is. A few nodes take turns among several lanes, and so do many
+ * where the lanes are many, too. Else each of a crowd keeps to a lane for a while, so that none has
+ * the entries of all of them (rendezvous hashing, Thaler and Ravishankar 1998). */
 static struct lane_view *best_lane(const struct core *core)
 {
     struct lane_view *best = NULL;
     uint64_t best_liking = 0;
+    int32_t priority = claimable_priority(core);
+    size_t lanes;
+    bool keeps = keeps_to_one(core, priority, &lanes);
+    /* Not all of a crowd go from the same lane to the same next one. */
+    size_t from = core->turn + (core->crowd ? (size_t)core->self.id : 0);
     for (size_t k = 0; k < core->n_lanes; k++) {
-        struct lane_view *lane = core->lanes[(core->turn + k) % core->n_lanes];
-        uint64_t like = liking(core, lane, k);
-        if (!claimable(lane))
+        struct lane_view *lane = core->lanes[(from + k) % core->n_lanes];
+        if (!claimable(lane) || lane->name.priority != priority)
             continue;
-        if (best == NULL || lane->name.priority < best->name.priority ||
-            (lane->name.priority == best->name.priority && like > best_liking)) {
+        uint64_t like = keeps ? liking(core, lane) : core->n_lanes - k;
+        if (best == NULL || like > best_liking) {
             best = lane;
             best_liking = like;
         }

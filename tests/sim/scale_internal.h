@@ -150,6 +150,7 @@ struct world {
     size_t n_joined;
     uint64_t last_end_us;
     uint64_t starts;
+    bool begun[LIMIT_QUEUES_SERVED]; /* lanes of which a job has been started */
     struct scale_result result;
 };
 

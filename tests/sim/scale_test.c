@@ -61,6 +61,30 @@ START_TEST(long_jobs_among_short_ones_are_no_hindrance)
 }
 END_TEST
 
+/* A crowd that keeps to some of the lanes must not leave others waiting. */
+START_TEST(no_lane_is_left_waiting)
+{
+    static const size_t sizes[][2] = {{20, 32}, {40, 32}, {100, 8}};
+    for (size_t i = 0; i < 3; i++) {
+        const struct scale_plan plan = {.nodes = sizes[i][0],
+                                        .slots = 2,
+                                        .jobs = JOBS_100MS,
+                                        .n_jobs = (int64_t)sizes[i][0] * 2 * 320,
+                                        .seed = 5,
+                                        .lanes = sizes[i][1],
+                                        .idle_ms = 20000,
+                                        .drain_ms_max = 120000,
+                                        .server = scale_server_default};
+        struct scale_result result = scale_run(&plan);
+        printf("%zu nodes, %zu lanes: the last lane was begun after %" PRIu64 " ms of %" PRIu64
+               "\n",
+               plan.nodes, plan.lanes, result.begun_ms, result.drain_ms);
+        ck_assert(result.drained);
+        ck_assert_uint_le(result.begun_ms, 5000);
+    }
+}
+END_TEST
+
 /* In a crowd most looks leave out the entries of others. */
 START_TEST(an_entry_that_nobody_answers_for_is_found_by_a_crowd)
 {
@@ -156,6 +180,7 @@ int main(void)
     tcase_set_timeout(tcase, 300);
     tcase_add_test(tcase, operations_a_job_fall_with_the_range_and_do_not_grow_with_the_nodes);
     tcase_add_test(tcase, long_jobs_among_short_ones_are_no_hindrance);
+    tcase_add_test(tcase, no_lane_is_left_waiting);
     tcase_add_test(tcase, an_entry_that_nobody_answers_for_is_found_by_a_crowd);
     tcase_add_test(tcase, the_estimate_of_a_record_is_right);
     tcase_add_test(tcase, the_estimate_of_a_node_is_right);

@@ -153,6 +153,10 @@ static int env_start(struct env *env, const struct job *job, const struct lane_n
         .end_us = world->now_us + scale_job_ms(world->plan.jobs, job->id) * 1000,
     };
     world->starts++;
+    if (!world->begun[id_lane(job->id)]) {
+        world->begun[id_lane(job->id)] = true;
+        world->result.begun_ms = (world->now_us - world->come_us) / 1000;
+    }
     if (member->extra && !member->ran)
         world->n_joined++;
     member->ran = true;

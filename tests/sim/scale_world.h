@@ -55,6 +55,7 @@ struct scale_plan {
 struct scale_result {
     bool drained;
     uint64_t ideal_ms, drain_ms;
+    uint64_t begun_ms;    /* until the last of the lanes had its first job started */
     double imbalance_ms;  /* the last slot's last job ended so long after the mean slot's */
     double ops_a_job;     /* on records: lanes, nodes, queues, stints, history */
     double row_ops_a_job; /* loads and outcomes */
