@@ -34,7 +34,7 @@ enum {
     CLAIM_US_STORE = 250, /* ... and with all that follows from it the store as a whole */
     SHARERS_MIN = 4,      /* of a lane, so that each has some who keep to it ... */
     KEEP_MS = 60000,      /* ... for so long: nobody is left to no one */
-    ASKERS = 64, /* of a crowd that has nothing to do, after each reading of the peers, about */
+    ASKERS = 256, /* of a crowd that has nothing to do, after each reading of the peers, about */
     ROUNDS_AHEAD = 4, /* of a crowd: claims, made by the half, take half of a lane's time */
 };
 
