@@ -170,9 +170,11 @@ static void stretch_met(struct core *core, int64_t from, const struct ds_nodes_r
     core->met_arc = core->met_arc * (FADES - 1) / FADES + part;
 }
 
+/* Rather too many while little was seen: who takes itself for one of few claims too much. */
 static size_t crowd_size(const struct core *core)
 {
-    double n = core->met_arc > 0 ? core->met / core->met_arc : 0;
+    enum { DOUBT = 8 };
+    double n = core->met_arc > 0 ? (core->met + DOUBT) / core->met_arc : 0;
     if (n < (double)few_nodes(core) + 1)
         return few_nodes(core) + 1;
     return n < LIMIT_NODES ? (size_t)n : LIMIT_NODES;
