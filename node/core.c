@@ -203,6 +203,8 @@ void core_requests(struct core *core, enum node_desired desired,
             struct page *page = holds_find(core, requests[i].id, &index);
             if (page != NULL)
                 task_cancelled(core, page, index);
+            else
+                holds_outdated(core, requests[i].id);
         }
     }
 }

@@ -255,6 +255,7 @@ struct core {
     size_t loaded_bytes; /* of all pages */
     struct call load;
     struct hold *load_hold;
+    bool load_outdated; /* a row that is just being loaded has changed since */
     struct call again; /* reads rows again, or voids holes */
     struct page *again_page;
     size_t again_index, again_n;
@@ -351,6 +352,8 @@ int64_t holds_unstarted_before(const struct core *core, int32_t priority); /* th
 void holds_shed(struct core *core, int32_t lane); /* half of the longest unstarted tail goes */
 struct page *holds_find(const struct core *core, int64_t id, size_t *ret_index);
 void task_set(struct page *page, size_t index, size_t n, enum task_state state);
+/* That row is said to have changed, and is not loaded: a load under way may show it as it was. */
+void holds_outdated(struct core *core, int64_t id);
 
 /* tasks.c */
 void tasks_tick(struct core *core);

@@ -282,10 +282,17 @@ static void loaded(struct ds_run *run, void *ctx)
         call_retry(core, call);
     } else {
         call_ok(call);
-        if (hold->state == HOLD_LIVE && hold->next_load < hold->range.b)
+        if (hold->state == HOLD_LIVE && hold->next_load < hold->range.b && !core->load_outdated)
             page_make(core, hold, run);
     }
     arena_release(&run->mem);
+}
+
+void holds_outdated(struct core *core, int64_t id)
+{
+    for (size_t i = 0; i < core->n_holds; i++)
+        if (core->holds[i]->loading && range_holds(core->holds[i]->range, id))
+            core->load_outdated = true;
 }
 
 /* Room for rows of that priority? Where none of it or above is loaded there is as much again:
@@ -313,6 +320,7 @@ static void load_start(struct core *core)
     if (best == NULL || !load_room(core, best->lane->name.priority))
         return;
     best->loading = true;
+    core->load_outdated = false;
     core->load_hold = best;
     core->load.steps[0] = (struct ds_step){
         .kind = DS_LOAD,

@@ -311,7 +311,8 @@ void core_job_ended(struct core *core, const struct job_end *end)
 void task_cancelled(struct core *core, struct page *page, size_t index)
 {
     uint8_t state = page->tasks[index];
-    if (state == TASK_READY) {
+    /* Of a row that is to be read again, a reading under way may be older than the cancel. */
+    if (state == TASK_READY || state == TASK_HOLE || state == TASK_CHECK) {
         task_set(page, index, 1, TASK_CHECK);
         return;
     }
