@@ -234,12 +234,23 @@ int64_t clock_utc_ms(void)
 
 /* ---- Ctrl-C ---------------------------------------------------------------------------------- */
 
-void interrupt_open(struct interrupt *interrupt)
+/* Those that end a command in good order. A terminal that is closed is one (not under nohup): what
+ * is to be put away must not be left behind. */
+static sigset_t interrupts(void)
 {
+    struct sigaction hangup;
     sigset_t signals;
     sigemptyset(&signals);
     sigaddset(&signals, SIGINT);
     sigaddset(&signals, SIGTERM);
+    if (sigaction(SIGHUP, NULL, &hangup) == 0 && hangup.sa_handler != SIG_IGN)
+        sigaddset(&signals, SIGHUP);
+    return signals;
+}
+
+void interrupt_open(struct interrupt *interrupt)
+{
+    sigset_t signals = interrupts();
     sigprocmask(SIG_BLOCK, &signals, NULL);
     *interrupt = (struct interrupt){.fd = signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC)};
 }
@@ -264,9 +275,6 @@ void interrupt_close(struct interrupt *interrupt)
 {
     if (interrupt->fd >= 0)
         close(interrupt->fd);
-    sigset_t signals;
-    sigemptyset(&signals);
-    sigaddset(&signals, SIGINT);
-    sigaddset(&signals, SIGTERM);
+    sigset_t signals = interrupts();
     sigprocmask(SIG_UNBLOCK, &signals, NULL);
 }

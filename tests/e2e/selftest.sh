@@ -131,6 +131,14 @@ say "    $(cat "$WORK/err")"
 no_leavings || fail "it left: $(leavings)"
 dropped "$(grep -o 'selftest-[0-9a-f]*' "$WORK/err")"
 
+say "a terminal that is closed leaves nothing either"
+set -m
+background --minutes 10
+set +m
+kill -HUP "$selftest"
+ended 129
+no_leavings || fail "it left: $(leavings)"
+
 say "killed with -9 it leaves no process"
 background --minutes 10
 kill -KILL "$selftest"
