@@ -19,7 +19,7 @@
 #include "tests/sim/random.h"
 #include "tests/sim/report.h"
 
-enum { JOBS_MAX = 64, MINIMISE_RUNS = 4000, TRACE_LINES = 150 };
+enum { JOBS_MAX = 64, MINIMISE_RUNS = 4000, TRACE_LINES = 150, RUN_SECONDS = 120 };
 
 struct options {
     const char *program;
@@ -92,6 +92,7 @@ static void finding_tell(struct finding *finding, const struct options *options,
 
 static int run_plan(const struct options *options, struct finding *finding)
 {
+    setvbuf(stdout, NULL, _IOLBF, 0); /* told to the last step also where it ends the program */
     bool broken = finding_run(finding, options->trace ? stdout : NULL, NULL);
     if (broken)
         printf("BROKEN: %s\n", finding->broken);
@@ -136,6 +137,42 @@ static int run_one(const struct options *options)
     return run_plan(options, &finding);
 }
 
+static int kept_try(const struct options *options, struct finding *finding)
+{
+    alarm(RUN_SECONDS);
+    bool broken = finding_run(finding, NULL, NULL);
+    alarm(0);
+    if (!broken)
+        return 0;
+    char *arguments = finding_arguments(finding);
+    finding_tell(finding, options, arguments);
+    free(arguments);
+    finding_free(finding);
+    return 1;
+}
+
+/* In a process of its own, like each worker. */
+static int kept_run(const struct options *options, struct finding *finding)
+{
+    fflush(NULL);
+    pid_t pid = fork();
+    assert(pid >= 0);
+    if (pid == 0)
+        exit(kept_try(options, finding));
+    int how;
+    pid_t ended = waitpid(pid, &how, 0);
+    assert(ended == pid);
+    (void)ended;
+    if (WIFEXITED(how) && WEXITSTATUS(how) <= 1)
+        return WEXITSTATUS(how);
+    char *arguments = finding_arguments(finding);
+    printf("BROKEN: it ended the program (%s %d)\n  again: %s %s --trace\n",
+           WIFSIGNALED(how) ? "signal" : "status",
+           WIFSIGNALED(how) ? WTERMSIG(how) : WEXITSTATUS(how), options->program, arguments);
+    free(arguments);
+    return 1;
+}
+
 static int run_kept(const struct options *options)
 {
     FILE *in = fopen(options->kept, "r");
@@ -143,6 +180,7 @@ static int run_kept(const struct options *options)
         fprintf(stderr, "sim: %s: %s\n", options->kept, strerror(errno));
         return 2;
     }
+    setvbuf(in, NULL, _IONBF, 0); /* or a child that exits would set it back to where that was */
     char line[PLAN_TEXT_BYTES + 256], why[128];
     unsigned n = 0;
     int status = 0;
@@ -154,12 +192,8 @@ static int run_kept(const struct options *options)
         if (!plan_parse(line, &finding.plan, why, sizeof(why))) {
             fprintf(stderr, "sim: %s: %s\n", options->kept, why);
             status = 2;
-        } else if (finding_run(&finding, NULL, NULL)) {
-            char *arguments = finding_arguments(&finding);
-            finding_tell(&finding, options, arguments);
-            free(arguments);
-            finding_free(&finding);
-            status = 1;
+        } else {
+            status = kept_run(options, &finding);
         }
         n++;
     }
@@ -187,7 +221,9 @@ static void work(const struct options *options, struct shared *shared, struct wo
         worker->seed = options->from + number;
         struct finding finding = {.plan = plan_draw(worker->seed)};
         struct cluster_tally tally;
+        alarm(RUN_SECONDS); /* one that does not end is told like one that ends the program */
         bool broken = finding_run(&finding, NULL, &tally);
+        alarm(0);
         tally_add(&worker->total, &tally);
         worker->seeds++;
         if (broken && !atomic_exchange(&shared->broken, true)) {
