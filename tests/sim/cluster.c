@@ -230,6 +230,7 @@ struct cluster *cluster_new(const struct cluster_plan *plan, FILE *trace)
     cluster->store = memory_store_new(store_utc_ms, cluster);
     cluster->ds = memory_open(cluster->store);
     cluster->check = ledger_check_new(cluster->ds, &cluster->now_ms);
+    ledger_check_tell(cluster->check, truth_changed, cluster);
     for (size_t i = 0; i < plan->nodes; i++)
         member_init(cluster, &cluster->members[i]);
     people_init(cluster);

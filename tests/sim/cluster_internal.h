@@ -3,7 +3,8 @@
  *   cluster_member.c  nodes: their environment, life and death
  *   cluster_store.c   what becomes of a step: trouble, checks
  *   cluster_late.c    steps that reach the store after their caller gave them up
- *   cluster_people.c  submitters, chaos, and the end of it all */
+ *   cluster_people.c  submitters, chaos, and the end of it all
+ *   cluster_truth.c   rows against what the jobs saw */
 #ifndef STINT_SIM_CLUSTER_INTERNAL_H
 #define STINT_SIM_CLUSTER_INTERNAL_H
 
@@ -16,6 +17,7 @@ enum {
     GONE_MAX = 16,
     LATE_MAX = 256,
     SUBMIT_BATCH = 8,
+    WITNESS_ENDS = 24,
     LEASE_MS = 4000,
 };
 
@@ -35,7 +37,9 @@ struct executing {
     int32_t run;
     uint64_t end_ms;
     bool ok;
-    int64_t token; /* of one that kills its node; else 0 */
+    bool asked; /* by its node, to end */
+    bool kills; /* its node */
+    int64_t token;
 };
 
 /* A place for a node; its incarnations come one after another. */
@@ -91,12 +95,25 @@ struct submitter {
     size_t n;
 };
 
+/* An execution that came to an end of its own. */
+struct job_seen_end {
+    int64_t node;
+    int32_t run;
+    bool ok;
+};
+
 /* What is known of a job from outside the store, by its token. */
 struct witness {
     int64_t acked_id;     /* of an accepted submit; 0: not accepted */
     int32_t run;          /* highest run started */
     int64_t starter;      /* the node that started it */
     uint8_t killed_nodes; /* how many */
+    bool noop;            /* nodes do it on the spot: nobody sees that */
+    bool cancelled;       /* somebody did, or tried to */
+    bool unasked;         /* some node was not told of it: it had no room for requests */
+    uint32_t started;     /* bit k: at run k */
+    struct job_seen_end ends[WITNESS_ENDS];
+    size_t n_ends;
 };
 
 struct cluster {
@@ -116,7 +133,7 @@ struct cluster {
     int64_t next_token, next_node;
     struct witness *witnesses; /* by token; tokens_max */
     int64_t tokens_max;
-    int64_t *unwell; /* nodes that died, froze, were stopped at once or buried: I7 exempts them */
+    int64_t *unwell; /* nodes that died, gave up, were stopped at once or buried: I7 exempts them */
     size_t n_unwell;
     uint64_t chaos_ms, tend_ms, outage_until_ms, slow_until_ms;
     bool quiet;    /* nothing bad happens any more */
@@ -150,6 +167,7 @@ void member_release(struct member *member);
 void members_wake(struct cluster *cluster); /* the doorbells ring */
 void flight_fire(struct cluster *cluster, struct member *member, size_t i);
 void job_fire(struct cluster *cluster, struct member *member, size_t i);
+bool unwell(const struct cluster *cluster, int64_t node);
 void unwell_add(struct cluster *cluster, int64_t node);
 
 /* cluster_store.c */
@@ -186,5 +204,15 @@ struct fate {
     bool killer, never, slow;
 };
 struct fate fate_of(const struct cluster *cluster, const struct job *job);
+int32_t attempts_of(int64_t token);
+
+/* cluster_truth.c */
+void truth_started(struct cluster *cluster, const struct job *job);
+void truth_ended(struct cluster *cluster, const struct member *member, const struct executing *job);
+void truth_changed(void *ctx, int64_t id, const struct ledger_row *before,
+                   const struct ledger_row *after);
+/* No node goes on with a job of which it has taken note that it is cancelled. */
+void truth_cancel_check(struct cluster *cluster, const struct member *member, int64_t id,
+                        const char *what);
 
 #endif

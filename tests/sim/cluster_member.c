@@ -56,7 +56,7 @@ static void env_run(struct env *env, struct ds_run *run)
         .run = run, .due_ms = member->cluster->now_ms + cluster_delay_ms(member->cluster)};
 }
 
-static bool unwell(const struct cluster *cluster, int64_t node)
+bool unwell(const struct cluster *cluster, int64_t node)
 {
     for (size_t i = 0; i < cluster->n_unwell; i++)
         if (cluster->unwell[i] == node)
@@ -104,7 +104,9 @@ static int env_start(struct env *env, const struct job *job, const struct lane_n
     }
     cluster_note(cluster, member, "starts job %" PRId64 " run %d", id_seq(job->id), job->run);
     ledger_check_start(cluster->check, member->identity.id, job);
+    truth_cancel_check(cluster, member, job->id, "starts");
     start_note(cluster, member, job);
+    truth_started(cluster, job);
     cluster->tally.long_jobs += fate.slow ? 1 : 0;
     assert(member->n_jobs < cluster->plan.slots);
     member->jobs[member->n_jobs++] = (struct executing){
@@ -112,7 +114,8 @@ static int env_start(struct env *env, const struct job *job, const struct lane_n
         .run = job->run,
         .end_ms = cluster->now_ms + fate.ms,
         .ok = job->run - job->interruptions > fate.fails,
-        .token = fate.killer ? job->token : 0,
+        .kills = fate.killer,
+        .token = job->token,
     };
     return 0;
 }
@@ -123,11 +126,13 @@ static void env_end(struct env *env, int64_t id, int32_t run, uint64_t grace_ms)
     uint64_t end_ms = member->cluster->now_ms + 1 + cluster_below(member->cluster, grace_ms + 1);
     for (size_t i = 0; i < member->n_jobs; i++) {
         struct executing *job = &member->jobs[i];
-        if (job->id != id || job->run != run || job->end_ms <= end_ms)
+        if (job->id != id || job->run != run)
+            continue;
+        job->asked = true;
+        if (job->end_ms <= end_ms)
             continue;
         job->end_ms = end_ms;
-        job->ok = false;
-        job->token = 0;
+        job->ok = job->kills = false;
     }
 }
 
@@ -331,7 +336,6 @@ void cluster_freeze(struct cluster *cluster, size_t node, uint64_t ms)
         return;
     cluster->tally.freezes++;
     cluster_note(cluster, member, "stands still for %" PRIu64 " ms", ms);
-    unwell_add(cluster, member->identity.id);
     member->thaw_ms = cluster->now_ms + ms;
 }
 
@@ -342,6 +346,8 @@ void member_over(struct cluster *cluster, struct member *member)
     if (phase == CORE_FENCED)
         cluster->tally.fenced++;
     cluster_note(cluster, member, "came to its end: %s", core_error(member->core)->text);
+    if (core_error(member->core)->code != 0)
+        unwell_add(cluster, member->identity.id);
     member_clear(member);
     tell_neighbours(cluster, member);
     if (phase != CORE_STOPPED && !cluster->stopping)
@@ -391,11 +397,14 @@ void job_fire(struct cluster *cluster, struct member *member, size_t i)
 {
     struct executing job = member->jobs[i];
     member->jobs[i] = member->jobs[--member->n_jobs];
-    if (job.token != 0) {
+    if (job.kills) {
         node_killed_by(cluster, &job);
         member->doomed = true;
         return;
     }
+    truth_ended(cluster, member, &job);
+    if (!job.asked)
+        truth_cancel_check(cluster, member, job.id, "runs to its end");
     bool lost = cluster_trouble(cluster, cluster->plan.lost_ends);
     cluster->tally.lost_ends += lost ? 1 : 0;
     cluster_note(cluster, member, "job %" PRId64 " run %d ends%s", id_seq(job.id), job.run,

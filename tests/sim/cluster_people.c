@@ -14,7 +14,7 @@ enum { PATIENCE_MS = 1800 * 1000, TEND_MS = 500, REST_MS = 64000, HOUR_MS = 3600
 
 /* ---- jobs ---------------------------------------------------------------- */
 
-static int32_t attempts_of(int64_t token)
+int32_t attempts_of(int64_t token)
 {
     return (int32_t)(token % 3) + 1;
 }
@@ -45,6 +45,8 @@ static void batch_begin(struct cluster *cluster, struct submitter *s)
     for (size_t i = 0; i < s->n; i++)
         s->batch[i].token = cluster->next_token++;
     assert(cluster->next_token <= cluster->tokens_max);
+    for (size_t i = 0; i < s->n; i++)
+        cluster->witnesses[s->batch[i].token].noop = strcmp(s->type, "noop") == 0;
 }
 
 static void ids_reserve(struct cluster *cluster, struct submitter *s)
@@ -126,10 +128,10 @@ static void submitter_fire(struct cluster *cluster, struct submitter *s)
 
 /* ---- people ---------------------------------------------------------------- */
 
-static void ask(struct cluster *cluster, const struct member *member, struct ds_node_ask ask)
+static int ask(struct cluster *cluster, const struct member *member, struct ds_node_ask ask)
 {
     ask.node = member->identity.id;
-    store_plain(cluster, &(struct ds_step){.kind = DS_NODE_ASK, .node_ask = ask});
+    return store_plain(cluster, &(struct ds_step){.kind = DS_NODE_ASK, .node_ask = ask});
 }
 
 static void desire(struct cluster *cluster, const struct member *member, enum node_desired desired)
@@ -137,19 +139,38 @@ static void desire(struct cluster *cluster, const struct member *member, enum no
     ask(cluster, member, (struct ds_node_ask){.set_desired = true, .desired = desired});
 }
 
+/* The token of some accepted job, mostly of one that has no outcome yet; 0: there is none. */
+static int64_t cancelled_pick(struct cluster *cluster)
+{
+    int64_t n = cluster->tokens_max - 1;
+    int64_t from = (int64_t)cluster_below(cluster, (uint64_t)n + 1);
+    for (int64_t i = 0; i < n; i++) {
+        int64_t token = 1 + (from + i) % n;
+        int64_t id = cluster->witnesses[token].acked_id;
+        bool any = i == 0 && token % 3 == 0;
+        if (id != 0 && (any || !job_state_finished(ledger_check_row(cluster->check, id)->state)))
+            return token;
+    }
+    return 0;
+}
+
 static void cancel_some(struct cluster *cluster)
 {
-    int64_t token = 1 + (int64_t)cluster_below(cluster, (uint64_t)cluster->tokens_max);
-    int64_t id = token < cluster->tokens_max ? cluster->witnesses[token].acked_id : 0;
-    if (id == 0 ||
-        store_plain(cluster, &(struct ds_step){.kind = DS_CANCEL, .cancel = {.id = id}}) != 0)
+    int64_t token = cancelled_pick(cluster);
+    if (token == 0)
+        return;
+    struct witness *witness = &cluster->witnesses[token];
+    int64_t id = witness->acked_id;
+    witness->cancelled = true;
+    if (store_plain(cluster, &(struct ds_step){.kind = DS_CANCEL, .cancel = {.id = id}}) != 0)
         return;
     cluster->tally.cancelled++;
     for (size_t i = 0; i < cluster->plan.nodes; i++)
-        if (member_up(&cluster->members[i]))
+        if (member_up(&cluster->members[i]) &&
             ask(cluster, &cluster->members[i],
                 (struct ds_node_ask){.add_request = true,
-                                     .request = {.kind = REQUEST_CANCEL, .id = id}});
+                                     .request = {.kind = REQUEST_CANCEL, .id = id}}) == ERR_BUSY)
+            witness->unasked = true;
 }
 
 void cluster_queue(struct cluster *cluster, const char *queue, bool paused)
@@ -345,6 +366,67 @@ static void accepted_check(struct cluster *cluster)
     }
 }
 
+static bool pool_holds(const struct ds_lanes_read *lanes, int64_t id)
+{
+    for (size_t i = 0; i < lanes->ret_n; i++)
+        for (size_t k = 0; k < lanes->ret_lanes[i].n_pool; k++)
+            if (range_holds(lanes->ret_lanes[i].pool[k], id))
+                return true;
+    return false;
+}
+
+/* What has ended is counted in `stints` at least once, or will be by who takes it from the pool. */
+static void stints_check(struct cluster *cluster, const struct ds_lanes_read *lanes,
+                         const struct ds_stints_read *stints)
+{
+    int64_t rows[JOB_STATES] = {0}, counted[JOB_STATES] = {0};
+    for (int64_t token = 1; token < cluster->tokens_max; token++) {
+        int64_t id = cluster->witnesses[token].acked_id;
+        if (id != 0 && !pool_holds(lanes, id))
+            rows[ledger_check_row(cluster->check, id)->state]++;
+    }
+    for (size_t i = 0; i < stints->ret_n; i++) {
+        counted[JOB_DONE] += stints->ret_rows[i].done;
+        counted[JOB_FAILED] += stints->ret_rows[i].failed;
+        counted[JOB_CANCELLED] += stints->ret_rows[i].cancelled;
+    }
+    for (enum job_state state = 0; state < JOB_STATES; state++)
+        if (job_state_finished(state) && counted[state] < rows[state])
+            ledger_check_break(cluster->check, "stints count %" PRId64 " jobs %s of %" PRId64,
+                               counted[state], job_state_name(state), rows[state]);
+}
+
+/* Who stopped well has left nothing: no live record, no entry in a lane. */
+static void left_check(struct cluster *cluster)
+{
+    struct ds_step steps[] = {
+        {.kind = DS_LANES_READ, .lanes_read = {.lane = -1}},
+        {.kind = DS_NODES_READ},
+        {.kind = DS_STINTS_READ, .stints_read = {.lane = -1, .totals_only = true, .rows_max = 100}},
+    };
+    struct ds_run run = {.steps = steps, .n_steps = 3};
+    size_t entries = 0;
+    int rc = datastore_run(cluster->ds, &run);
+    assert(rc == 0);
+    (void)rc;
+    for (size_t i = 0; i < steps[0].lanes_read.ret_n; i++)
+        for (size_t k = 0; k < steps[0].lanes_read.ret_lanes[i].n_entries; k++, entries++)
+            if (!unwell(cluster, steps[0].lanes_read.ret_lanes[i].entries[k].node))
+                ledger_check_break(cluster->check,
+                                   "lane %zu has the entry of a node that has "
+                                   "stopped well",
+                                   i);
+    for (size_t i = 0; i < steps[1].nodes_read.ret_n; i++)
+        if (steps[1].nodes_read.ret_nodes[i].state != NODE_DEAD &&
+            steps[1].nodes_read.ret_nodes[i].beat > 1 && /* else it came late, its node was gone */
+            !unwell(cluster, steps[1].nodes_read.ret_nodes[i].id))
+            ledger_check_break(cluster->check, "%s has stopped well, and is not dead",
+                               steps[1].nodes_read.ret_nodes[i].name);
+    if (entries == 0) /* else somebody is to be buried yet, and counts what it held */
+        stints_check(cluster, &steps[0].lanes_read, &steps[2].stints_read);
+    arena_release(&run.mem);
+}
+
 bool cluster_finish(struct cluster *cluster)
 {
     cluster->quiet = true;
@@ -372,5 +454,6 @@ bool cluster_finish(struct cluster *cluster)
             return false;
     }
     ledger_check_all(cluster->check);
+    left_check(cluster);
     return cluster_broken(cluster)[0] == '\0';
 }

@@ -35,6 +35,8 @@ struct ledger_check {
     struct seen_node *nodes;
     size_t n_nodes;
     bool drained;
+    ledger_changed_fn *changed; /* NULL: nobody wants to know */
+    void *changed_ctx;
     char broken[256];
 };
 
@@ -53,6 +55,12 @@ void ledger_check_free(struct ledger_check *check)
         free(check->lanes[i].rows);
     free(check->nodes);
     free(check);
+}
+
+void ledger_check_tell(struct ledger_check *check, ledger_changed_fn *changed, void *ctx)
+{
+    check->changed = changed;
+    check->changed_ctx = ctx;
 }
 
 const char *ledger_check_broken(const struct ledger_check *check)
@@ -135,7 +143,7 @@ static void rows_see(struct ledger_check *check, const struct lane *lane, struct
     (void)rc;
     for (size_t i = 0; i < step.load.ret_n; i++) {
         const struct job *job = &step.load.ret_jobs[i];
-        struct ledger_row *row = &seen->rows[id_seq(job->id)];
+        struct ledger_row *row = &seen->rows[id_seq(job->id)], before = *row;
         row_compare(check, row, job);
         *row = (struct ledger_row){
             .there = true,
@@ -145,7 +153,11 @@ static void rows_see(struct ledger_check *check, const struct lane *lane, struct
             .token = job->token,
             .node = job->node,
             .finished_ms = job->finished_ms,
+            .named = before.named,
         };
+        if (check->changed != NULL &&
+            (!before.there || before.state != row->state || before.run != row->run))
+            check->changed(check->changed_ctx, job->id, &before, row);
     }
     for (size_t i = 1, k = 0; i < seen->n; i++) {
         bool there = k < step.load.ret_n && id_seq(step.load.ret_jobs[k].id) == (int64_t)i;
@@ -249,6 +261,22 @@ static void node_see(struct ledger_check *check, const struct node *node)
         seen->moved_ms = *check->now_ms;
     seen->beat = node->beat;
     seen->state = node->state;
+    for (size_t i = 0; i < node->n_running; i++) {
+        const struct node_running *running = &node->running[i];
+        struct seen_lane *lane = &check->lanes[id_lane(running->id)];
+        if ((size_t)id_seq(running->id) < lane->n && running->run < 32)
+            lane->rows[id_seq(running->id)].named |= UINT32_C(1) << running->run;
+    }
+}
+
+/* A name is one live node's. */
+static void names_check(struct ledger_check *check, const struct ds_nodes_read *nodes)
+{
+    for (size_t i = 0; i < nodes->ret_n; i++)
+        for (size_t k = 0; k < i && nodes->ret_nodes[i].state != NODE_DEAD; k++)
+            if (nodes->ret_nodes[k].state != NODE_DEAD &&
+                strcmp(nodes->ret_nodes[i].name, nodes->ret_nodes[k].name) == 0)
+                ledger_check_break(check, "two live nodes are named %s", nodes->ret_nodes[i].name);
 }
 
 uint64_t ledger_check_silent_ms(const struct ledger_check *check, int64_t node)
@@ -272,6 +300,7 @@ bool ledger_check_all(struct ledger_check *check)
     check->drained = true;
     for (size_t i = 0; i < steps[1].nodes_read.ret_n; i++)
         node_see(check, &steps[1].nodes_read.ret_nodes[i]);
+    names_check(check, &steps[1].nodes_read);
     for (size_t i = 0; i < steps[0].lanes_read.ret_n; i++) {
         const struct lane *lane = &steps[0].lanes_read.ret_lanes[i];
         rows_see(check, lane, &run.mem);

@@ -15,11 +15,19 @@ struct ledger_row {
     enum job_state state;
     int32_t run, interruptions;
     int64_t token, node, finished_ms;
+    uint32_t named; /* bit k: some node's record said that it runs it at run k */
 };
+
+/* A row that is new (not `there` before), or came to another state or run. */
+typedef void ledger_changed_fn(void *ctx, int64_t id, const struct ledger_row *before,
+                               const struct ledger_row *after);
 
 /* Borrowed until freed: ds; now_ms, the clock. */
 struct ledger_check *ledger_check_new(struct datastore *ds, const uint64_t *now_ms);
 void ledger_check_free(struct ledger_check *check);
+
+/* Borrowed: ctx. Who is told may say that it is broken. */
+void ledger_check_tell(struct ledger_check *check, ledger_changed_fn *changed, void *ctx);
 
 /* True when everything holds. Once false, always false. */
 bool ledger_check_all(struct ledger_check *check);

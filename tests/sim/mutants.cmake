@@ -74,3 +74,24 @@ mutant(returns_forgotten 1000 node/burial.c
     [[bool taken = false;]])
 mutant(interrupts_nobody 1000 node/burial.c
     [[record->n_running > 0 ? BURY_INTERRUPT : BURY_LANES]] [[BURY_LANES]])
+
+# --- what the store says that jobs did ---
+mutant(failures_are_done 1000 node/tasks.c
+    [[if (end->ok)]] [[if (true)]])
+mutant(interruptions_are_failures 1000 node/tasks.c
+    [[if (end->lost || r->interrupt)]] [[if (end->lost)]])
+mutant(interruptions_cost_attempts 1000 node/tasks.c
+    [[row->run - row->interruptions < job_max_attempts(row)]] [[row->run < job_max_attempts(row)]])
+mutant(interrupts_what_never_ran 1000 node/burial.c
+    [[.id = d->running[i].id,]] [[.id = d->running[i].id + 1,]])
+mutant(cancels_forgotten 1000 node/core.c
+    [[task_cancelled(core, page, index);]] [[(void)index;]])
+mutant(loads_from_before_a_cancel 10000 node/holds.c
+    [[core->load_outdated = true;]] [[core->load_outdated = false;]])
+mutant(names_taken_twice 1000 datastore/memory_records.c
+    [[|| name_taken(call->store, node->name)]] [[]])
+mutant(stints_forgotten 1000 node/ledger.c
+    [[.done = hold->done,]] [[.done = 0,]])
+mutant(stops_unburied 1000 node/core.c
+    [[burial_start(core, core->self.id, core->self.beat, "stopped");]]
+    [[core->phase = CORE_STOPPED;]])
