@@ -322,7 +322,7 @@ static bool options_parse(int argc, char **argv, struct options *options)
             ok = options->seed_set = number_parse(optarg, UINT64_MAX, &options->from);
             break;
         case 'n':
-            ok = number_parse(optarg, UINT64_MAX, &options->seeds);
+            ok = number_parse(optarg, UINT64_MAX, &options->seeds) && options->seeds > 0;
             break;
         case 'm':
             ok = number_parse(optarg, 100000, &options->minutes);
@@ -350,6 +350,7 @@ static bool options_parse(int argc, char **argv, struct options *options)
         }
     }
     options->jobs = (unsigned)jobs;
+    ok = ok && (options->only == NULL || options->plan != NULL || options->seed_set);
     return ok && optind == argc;
 }
 
