@@ -67,7 +67,13 @@ expect_status 0 stint selftest "${short[@]}" --minutes "$minutes" --seed 7 --jso
 cp "$WORK/out" "$WORK/report"
 [ ! -s "$WORK/err" ] || fail "it said: $(cat "$WORK/err")"
 say "    $(cut -c 1-900 "$WORK/report")"
-positive submitted done executions kills freezes short_freezes stops
+positive submitted done executions
+# A slow machine comes to few faults in this time, of whatever kind.
+faults=0
+for name in kills freezes short_freezes stops submitters_killed; do
+    faults=$((faults + $(field "$name" "$WORK/report")))
+done
+[ "$faults" -ge 3 ] || fail "$faults faults: $(cat "$WORK/report")"
 for name in lost recorded_twice submitted_twice executed_twice outcome_wrong other; do
     [ "$(field "$name" "$WORK/report")" = 0 ] || fail "$name: $(cat "$WORK/report")"
 done
