@@ -138,6 +138,7 @@ struct batch {
     struct {
         struct page *page;
         size_t index;
+        bool asked;         /* to cancel one of them, since */
     } tasks[BATCH_ENTRIES]; /* the first task of each outcome */
     size_t n;
     size_t jobs;
@@ -256,7 +257,7 @@ struct core {
     struct call load;
     struct hold *load_hold;
     bool load_outdated; /* a row that is just being loaded has changed since */
-    struct call again; /* reads rows again, or voids holes */
+    struct call again;  /* reads rows again, or voids holes */
     struct page *again_page;
     size_t again_index, again_n;
     struct running *running; /* one for each slot */
@@ -371,6 +372,8 @@ uint64_t outcomes_due_ms(const struct core *core);
 bool outcomes_room(const struct core *core);
 bool outcomes_idle(const struct core *core); /* nothing gathered, nothing under way */
 void outcome_add(struct core *core, struct page *page, size_t index, struct outcome outcome);
+/* That job may be cancelled: though its outcome is taken it does not simply run again. */
+void outcome_cancelled(struct core *core, const struct page *page, size_t index);
 
 /* burial.c */
 void burial_tick(struct core *core);

@@ -58,10 +58,22 @@ void outcome_add(struct core *core, struct page *page, size_t index, struct outc
     batch->outcomes[batch->n] = outcome;
     batch->tasks[batch->n].page = page;
     batch->tasks[batch->n].index = index;
+    batch->tasks[batch->n].asked = false;
     batch->n++;
     batch->jobs += outcome.count;
     core->outcomes_waiting += outcome.count;
     task_set(page, index, outcome.count, TASK_ENDED);
+}
+
+void outcome_cancelled(struct core *core, const struct page *page, size_t index)
+{
+    for (size_t b = 0; b < BATCHES; b++) {
+        struct batch *batch = core->batches[b];
+        for (size_t i = 0; i < batch->n; i++)
+            if (batch->tasks[i].page == page && batch->tasks[i].index <= index &&
+                index - batch->tasks[i].index < batch->outcomes[i].count)
+                batch->tasks[i].asked = true;
+    }
 }
 
 /* ---- replies ---------------------------------------------------------------- */
@@ -85,17 +97,17 @@ static void times_note(struct page *page, const struct outcome *outcome)
         page->last_finish_ms = outcome->finished_ms;
 }
 
-/* Accepted, yet not over: the same job at its next run, in place. */
-static void runs_again(struct page *page, size_t index, const struct outcome *outcome)
+/* Accepted, yet not over: the same job at its next run, in place; unless it was cancelled meanwhile. */
+static void runs_again(struct page *page, size_t index, const struct outcome *outcome, bool asked)
 {
     struct job *row = page->rows[index];
     row->run++;
     row->interruptions += outcome->kind == OUTCOME_INTERRUPTED ? 1 : 0;
-    task_set(page, index, 1, TASK_READY);
+    task_set(page, index, 1, asked ? TASK_CHECK : TASK_READY);
 }
 
 static void outcome_settle(struct core *core, struct page *page, size_t index,
-                           const struct outcome *outcome)
+                           const struct outcome *outcome, bool asked)
 {
     counters_add(core, outcome);
     if (outcome->ret_accepted < outcome->count) {
@@ -103,7 +115,7 @@ static void outcome_settle(struct core *core, struct page *page, size_t index,
         return;
     }
     if (outcome->ret_state == JOB_QUEUED) {
-        runs_again(page, index, outcome);
+        runs_again(page, index, outcome, asked);
         return;
     }
     times_note(page, outcome);
@@ -127,7 +139,8 @@ static void batch_done(struct ds_run *run, void *ctx)
     struct batch *batch = (struct batch *)call; /* its first member */
     bool ok = run->steps[0].rc == 0;
     for (size_t i = 0; ok && i < batch->n; i++)
-        outcome_settle(core, batch->tasks[i].page, batch->tasks[i].index, &batch->outcomes[i]);
+        outcome_settle(core, batch->tasks[i].page, batch->tasks[i].index, &batch->outcomes[i],
+                       batch->tasks[i].asked);
     arena_release(&run->mem);
     if (ok) {
         call_ok(call);

@@ -323,6 +323,8 @@ void task_cancelled(struct core *core, struct page *page, size_t index)
         task_set(page, index, 1, TASK_CHECK);
         return;
     }
+    if (state == TASK_ENDED)
+        outcome_cancelled(core, page, index);
     if (state != TASK_RUNNING)
         return;
     /* Its outcome will be refused, as the row says `cancelled`. Should somebody have asked without

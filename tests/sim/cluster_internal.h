@@ -18,6 +18,7 @@ enum {
     LATE_MAX = 256,
     SUBMIT_BATCH = 8,
     WITNESS_ENDS = 24,
+    CANCELS_TOLD = 16,
     LEASE_MS = 4000,
 };
 
@@ -48,12 +49,14 @@ struct member {
     struct cluster *cluster;
     struct core *core; /* NULL: not running */
     struct node identity;
-    uint64_t started_ms, boot_ms; /* its clock showed boot_ms at started_ms ... */
-    int64_t drift_ppm;            /* ... and runs that much faster */
-    int64_t utc_ms;               /* its UTC clock is ahead by that */
-    bool doomed;                  /* it dies as soon as the present event is over */
-    bool told_dead;               /* a reply told it that it is buried */
-    int64_t hushed;               /* last job that ended badly after that: its outcome is none */
+    uint64_t started_ms, boot_ms;  /* its clock showed boot_ms at started_ms ... */
+    int64_t drift_ppm;             /* ... and runs that much faster */
+    int64_t utc_ms;                /* its UTC clock is ahead by that */
+    bool doomed;                   /* it dies as soon as the present event is over */
+    bool told_dead;                /* a reply told it that it is buried */
+    int64_t cancels[CANCELS_TOLD]; /* the last jobs that a reply asked it to cancel */
+    size_t n_cancels;
+    int64_t hushed; /* last job that ended badly after that: its outcome is none */
     uint64_t tick_ms, thaw_ms, restart_ms, wake_ms; /* NEVER: not */
     struct flight flights[FLIGHTS_MAX];
     size_t n_flights;
@@ -211,7 +214,9 @@ void truth_started(struct cluster *cluster, const struct job *job);
 void truth_ended(struct cluster *cluster, const struct member *member, const struct executing *job);
 void truth_changed(void *ctx, int64_t id, const struct ledger_row *before,
                    const struct ledger_row *after);
-/* No node goes on with a job of which it has taken note that it is cancelled. */
+/* The reply of a node that reads what it is asked: it knows then. */
+void truth_told(struct member *member, const struct ds_run *run);
+/* No node goes on with a job of which it knows that it is cancelled. */
 void truth_cancel_check(struct cluster *cluster, const struct member *member, int64_t id,
                         const char *what);
 

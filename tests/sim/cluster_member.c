@@ -233,6 +233,7 @@ static void member_clear(struct member *member)
     member->core = NULL;
     member->doomed = member->told_dead = false;
     member->hushed = 0;
+    member->n_cancels = 0;
     member->tick_ms = member->thaw_ms = member->wake_ms = NEVER;
     member->n_jobs = member->n_gone = 0;
 }
@@ -379,6 +380,7 @@ void flight_fire(struct cluster *cluster, struct member *member, size_t i)
     cluster->tally.reordered += i > 0 ? 1 : 0; /* those before it were asked earlier */
     flight_remove(member, i);
     member->told_dead = member->told_dead || tells_dead(member, run);
+    truth_told(member, run);
     run->done(run, run->ctx);
     member_tick(member);
 }

@@ -120,13 +120,35 @@ void truth_changed(void *ctx, int64_t id, const struct ledger_row *before,
 
 /* ---- cancel -------------------------------------------------------------------------------- */
 
-/* Does that node know that the job was cancelled? It has taken the request out of its record. */
+void truth_told(struct member *member, const struct ds_run *run)
+{
+    if (run->n_steps != 2 || run->steps[0].kind != DS_META_READ || run->steps[0].rc != 0 ||
+        run->steps[1].kind != DS_NODES_READ || run->steps[1].rc != 0)
+        return;
+    const struct node *own = &run->steps[1].nodes_read.ret_nodes[0];
+    for (size_t i = 0; i < own->n_requests && own->state != NODE_DEAD; i++)
+        if (own->requests[i].kind == REQUEST_CANCEL)
+            member->cancels[member->n_cancels++ % CANCELS_TOLD] = own->requests[i].id;
+}
+
+static bool told(const struct member *member, int64_t id)
+{
+    for (size_t i = 0; i < member->n_cancels && i < CANCELS_TOLD; i++)
+        if (member->cancels[i] == id)
+            return true;
+    return false;
+}
+
+/* Does that node know that the job was cancelled? It was told, or has taken the request out of its
+ * record. */
 static bool knows_cancelled(struct cluster *cluster, const struct member *member, int64_t id)
 {
     const struct ledger_row *row = ledger_check_row(cluster->check, id);
     const struct witness *witness = row != NULL ? witness_of(cluster, row->token) : NULL;
     if (row == NULL || row->state != JOB_CANCELLED || witness == NULL || witness->unasked)
         return false;
+    if (told(member, id))
+        return true;
     struct ds_step step = {.kind = DS_NODES_READ, .nodes_read = {.node = member->identity.id}};
     struct arena mem = {0};
     bool knows = datastore_step(cluster->ds, &step, &mem, NULL) == 0 &&
