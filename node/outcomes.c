@@ -97,7 +97,7 @@ static void times_note(struct page *page, const struct outcome *outcome)
         page->last_finish_ms = outcome->finished_ms;
 }
 
-/* Accepted, yet not over: the same job at its next run, in place; unless it was cancelled meanwhile. */
+/* Accepted, yet not over: the same job at its next run, in place, unless cancelled meanwhile. */
 static void runs_again(struct page *page, size_t index, const struct outcome *outcome, bool asked)
 {
     struct job *row = page->rows[index];
