@@ -36,6 +36,8 @@ enum {
     KEEP_MS = 60000,      /* ... for so long: nobody is left to no one */
     ASKERS = 256, /* of a crowd that has nothing to do, after each reading of the peers, about */
     ROUNDS_AHEAD = 4, /* of a crowd: claims, made by the half, take half of a lane's time */
+    SURPLUS_MS =
+        2000, /* of a crowd: more work than that in hand while the lane is empty goes back */
 };
 
 struct lane_view *lane_view_get(struct core *core, int32_t number)
@@ -249,6 +251,27 @@ static void lane_seen(struct core *core, const struct lane *lane,
             ledger_entry_seen(core, view, &lane->entries[i]);
 }
 
+static double job_ms(const struct core *core, const struct lane_view *lane);
+
+/* In a crowd those who have nothing to do hardly find those few who hold more than they can start.
+ * So who holds much, and sees that nothing else is left, gives half of it back unasked; and looks
+ * more often when that will be so before long. */
+static void surplus_leave(struct core *core)
+{
+    for (size_t i = 0; core->crowd && i < core->n_lanes; i++) {
+        const struct lane_view *lane = core->lanes[i];
+        double ms = job_ms(core, lane);
+        double ahead_ms = (double)holds_unstarted(core, lane) * ms / core->self.slots;
+        int64_t left = lane->tail - lane->head;
+        if (ms < 0 || ahead_ms < SURPLUS_MS + round_ms(core, lane->name.priority))
+            continue;
+        if (left == 0 && lane->n_pool == 0)
+            holds_shed(core, lane->number);
+        if (left < (int64_t)sharers(core, lane->name.priority) * core->self.slots)
+            core->look_gap_ms = jittered(core, SURPLUS_MS / 2);
+    }
+}
+
 static void looked(struct ds_run *run, void *ctx)
 {
     struct call *call = ctx;
@@ -266,6 +289,7 @@ static void looked(struct ds_run *run, void *ctx)
         int32_t priority = claimable_priority(core);
         if (!was_work && priority >= 0 && !core->turn_taken)
             turn_take(core, priority);
+        surplus_leave(core);
     }
     arena_release(&run->mem);
 }
