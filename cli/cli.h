@@ -221,7 +221,7 @@ void interrupt_close(struct interrupt *interrupt);
 
 /* ---- the commands ---------------------------------------------------------------------------- */
 
-extern const struct cli_command submit_command, wait_command, status_command;
+extern const struct cli_command submit_command, wait_command, status_command, observe_command;
 extern const struct cli_command job_list_command, jobs_command, job_show_command, job_log_command,
     job_cancel_command;
 extern const struct cli_command queue_list_command, queue_create_command, queue_pause_command,

@@ -17,7 +17,7 @@ static const struct cli_command *const commands[] = {
     &queue_pause_command, &queue_resume_command, &node_start_command,  &node_list_command,
     &node_stop_command,   &node_pause_command,   &node_resume_command, &status_command,
     &store_init_command,  &store_info_command,   &store_check_command, &store_copy_command,
-    &selftest_command,    &jobs_command,
+    &selftest_command,    &jobs_command,         &observe_command,
 };
 
 enum { COMMANDS = sizeof(commands) / sizeof(commands[0]) };

@@ -20,6 +20,7 @@ spawn.c:child shared with the child that has our memory until it executes
 spawn.c:stack its stack
 mongo_driver.c:once the driver is loaded once for the process
 mongo_driver the table of its functions, set then
+term.c:screen there is one terminal, and signal handlers must find it
 '
 
 allowed()

@@ -1,0 +1,378 @@
+/* Reading the datastore for the observer (observer/feed.h).
+ *
+ *   reading   nodes, lanes, queues: every poll_ms. Living nodes only; all of them when one is
+ *             missing, and once in a while
+ *   history   versions from before we came, by node, in pages, once; and again after an outage
+ *   stints    finished ranges, lane by lane, from the first id on that is not known to be finished
+ *   jobs      the page that is looked at, as long as it is
+ *
+ * One run of each kind is under way at most. Thread: the caller's. */
+#include "observer/feed.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "datastore/error.h"
+
+enum {
+    ALL_NODES_MS = 10000, /* between readings of dead ones, too */
+    HISTORY_ROWS = 512,   /* of a page */
+    STINTS_PAGE = 2048,
+    RETRY_MS = 1000,
+};
+
+struct reader {
+    struct feed *feed;
+    struct ds_run run;
+    struct ds_step steps[3];
+    bool under_way;
+    uint64_t due_ms;
+};
+
+struct feed {
+    struct async *async;
+    struct past *past;
+    struct feed_config config;
+    struct feed_tap tap;
+    uint64_t now_ms;
+    int64_t store_ahead_ms; /* the store's clock, against ours */
+    bool lost;              /* the store cannot be read */
+
+    struct reader reading;
+    uint64_t all_at_ms; /* when all nodes were read last */
+    bool want_all;
+    size_t n_live; /* at the last reading */
+
+    struct reader history;
+    int64_t after_node, after_seq;
+    bool history_done;
+
+    struct reader stints;
+    int32_t lane_next;                                        /* whose turn it is */
+    int64_t stints_from[LIMIT_LANES > 64 ? 64 : LIMIT_LANES]; /* of the first lanes: to go on at */
+    int32_t n_lanes;
+
+    struct reader jobs;
+    struct jobs_ask ask, asked; /* wanted; under way */
+    struct jobs_page page;
+};
+
+static int64_t utc_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+int64_t feed_store_ms(const struct feed *feed)
+{
+    return utc_ms() + feed->store_ahead_ms;
+}
+
+/* ---- trouble -------------------------------------------------------------------------------- */
+
+static void trouble(struct feed *feed, const struct ds_run *run, int rc)
+{
+    const char *why = run->err.code != 0 ? run->err.text : error_text(rc);
+    int64_t at_ms = feed_store_ms(feed);
+    if (!feed->lost && feed->tap.trouble != NULL)
+        feed->tap.trouble(feed->tap.ctx, at_ms, why);
+    feed->lost = true;
+    past_add_trouble(feed->past, at_ms, why);
+}
+
+/* True when it is to be used; its results are released by reader_over. */
+static bool returned(struct reader *reader)
+{
+    int rc = ds_run_code(&reader->run);
+    reader->under_way = false;
+    if (rc != 0) {
+        trouble(reader->feed, &reader->run, rc);
+        reader->due_ms = reader->feed->now_ms + RETRY_MS;
+    }
+    return rc == 0;
+}
+
+static void reader_over(struct reader *reader)
+{
+    arena_release(&reader->run.mem);
+}
+
+static void reader_push(struct reader *reader, size_t n_steps,
+                        void (*done)(struct ds_run *run, void *ctx))
+{
+    reader->run.steps = reader->steps;
+    reader->run.n_steps = n_steps;
+    reader->run.done = done;
+    reader->run.ctx = reader;
+    reader->run.err = (struct error){0};
+    if (async_push(reader->feed->async, &reader->run) == 0)
+        reader->under_way = true;
+    else
+        reader->due_ms = reader->feed->now_ms + RETRY_MS;
+}
+
+/* ---- now ------------------------------------------------------------------------------------ */
+
+static void clock_note(struct feed *feed, const struct ds_nodes_read *nodes)
+{
+    int64_t now_ms = utc_ms();
+    for (size_t i = 0; i < nodes->ret_n; i++) {
+        int64_t ahead_ms = nodes->ret_nodes[i].beat_ms - now_ms;
+        if (nodes->ret_nodes[i].state != NODE_DEAD && ahead_ms > feed->store_ahead_ms)
+            feed->store_ahead_ms = ahead_ms;
+    }
+}
+
+static void reading_done(struct ds_run *run, void *ctx)
+{
+    struct reader *reader = ctx;
+    struct feed *feed = reader->feed;
+    if (returned(reader)) {
+        const struct ds_nodes_read *nodes = &run->steps[0].nodes_read;
+        const struct ds_lanes_read *lanes = &run->steps[1].lanes_read;
+        const struct ds_queues_read *queues = &run->steps[2].queues_read;
+        clock_note(feed, nodes);
+        struct past_reading reading = {
+            .at_ms = feed_store_ms(feed),
+            .nodes = nodes->ret_nodes,
+            .n_nodes = nodes->ret_n,
+            .lanes = lanes->ret_lanes,
+            .n_lanes = lanes->ret_n,
+            .queues = queues->ret_queues,
+            .n_queues = queues->ret_n,
+        };
+        if (feed->tap.reading != NULL)
+            feed->tap.reading(feed->tap.ctx, &reading);
+        past_add_reading(feed->past, &reading);
+        feed->want_all = nodes->live_only && nodes->ret_n < feed->n_live;
+        if (nodes->live_only)
+            feed->n_live = nodes->ret_n;
+        if (feed->lost) {
+            feed->lost = false;
+            feed->history_done = false; /* what happened meanwhile */
+            feed->after_node = feed->after_seq = 0;
+        }
+        feed->n_lanes = (int32_t)lanes->ret_n;
+        reader->due_ms = feed->want_all ? 0 : feed->now_ms + feed->config.poll_ms;
+    }
+    reader_over(reader);
+}
+
+static void reading_start(struct feed *feed)
+{
+    bool all =
+        feed->want_all || feed->all_at_ms == 0 || feed->now_ms - feed->all_at_ms >= ALL_NODES_MS;
+    if (all)
+        feed->all_at_ms = feed->now_ms;
+    feed->reading.steps[0] =
+        (struct ds_step){.kind = DS_NODES_READ, .nodes_read = {.live_only = !all}};
+    feed->reading.steps[1] = (struct ds_step){.kind = DS_LANES_READ, .lanes_read = {.lane = -1}};
+    feed->reading.steps[2] = (struct ds_step){.kind = DS_QUEUES_READ};
+    reader_push(&feed->reading, 3, reading_done);
+}
+
+/* ---- before --------------------------------------------------------------------------------- */
+
+static void history_take(struct feed *feed, const struct history_row *row)
+{
+    int64_t from_ms = feed_store_ms(feed) - feed->config.since_ms;
+    feed->after_node = row->node;
+    feed->after_seq = row->seq;
+    if (row->at_ms < from_ms && !row->whole)
+        return;
+    if (feed->tap.version != NULL)
+        feed->tap.version(feed->tap.ctx, row);
+    past_add_version(feed->past, row);
+}
+
+static void history_done(struct ds_run *run, void *ctx)
+{
+    struct reader *reader = ctx;
+    struct feed *feed = reader->feed;
+    if (returned(reader)) {
+        const struct ds_history_read *read = &run->steps[0].history_read;
+        for (size_t i = 0; i < read->ret_n; i++)
+            history_take(feed, &read->ret_rows[i]);
+        feed->history_done = read->ret_n < HISTORY_ROWS && read->node == 0;
+        /* The rest of the node at which the page ended comes first. */
+        if (read->node != 0 && read->ret_n < HISTORY_ROWS)
+            feed->after_seq = 0;
+        reader->due_ms = feed->now_ms;
+    }
+    reader_over(reader);
+}
+
+static void history_start(struct feed *feed)
+{
+    feed->history.steps[0] = (struct ds_step){
+        .kind = DS_HISTORY_READ,
+        .history_read = {.node = feed->after_seq != 0 ? feed->after_node : 0,
+                         .after_node = feed->after_node,
+                         .after_seq = feed->after_seq,
+                         .rows_max = HISTORY_ROWS},
+    };
+    reader_push(&feed->history, 1, history_done);
+}
+
+/* ---- finished ranges ------------------------------------------------------------------------ */
+
+static void stints_done(struct ds_run *run, void *ctx)
+{
+    struct reader *reader = ctx;
+    struct feed *feed = reader->feed;
+    if (returned(reader)) {
+        const struct ds_stints_read *read = &run->steps[0].stints_read;
+        int64_t *from = &feed->stints_from[read->lane];
+        if (feed->tap.stints != NULL && read->ret_n > 0)
+            feed->tap.stints(feed->tap.ctx, read->ret_rows, read->ret_n);
+        past_add_stints(feed->past, read->ret_rows, read->ret_n);
+        bool more = read->ret_n == STINTS_PAGE;
+        if (more)
+            *from = id_seq(read->ret_rows[read->ret_n - 1].range.a);
+        else
+            *from = past_stints_gap(feed->past, read->lane, 1) - 1;
+        if (!more)
+            past_stints_complete(feed->past, read->lane);
+        if (!more)
+            feed->lane_next++;
+        bool round = feed->lane_next >= feed->n_lanes;
+        if (round)
+            feed->lane_next = 0;
+        reader->due_ms = feed->now_ms + (round ? feed->config.poll_ms : 0);
+    }
+    reader_over(reader);
+}
+
+static void stints_start(struct feed *feed)
+{
+    int32_t lane = feed->lane_next;
+    enum { LANES = sizeof(feed->stints_from) / sizeof(feed->stints_from[0]) };
+    if (lane >= feed->n_lanes || lane >= LANES) {
+        feed->lane_next = 0;
+        feed->stints.due_ms = feed->now_ms + feed->config.poll_ms;
+        return;
+    }
+    feed->stints.steps[0] = (struct ds_step){
+        .kind = DS_STINTS_READ,
+        .stints_read = {.lane = lane,
+                        .after_id = id_make(lane, feed->stints_from[lane]),
+                        .rows_max = STINTS_PAGE},
+    };
+    reader_push(&feed->stints, 1, stints_done);
+}
+
+/* ---- jobs ----------------------------------------------------------------------------------- */
+
+static void jobs_done(struct ds_run *run, void *ctx)
+{
+    struct reader *reader = ctx;
+    struct feed *feed = reader->feed;
+    if (returned(reader)) {
+        const struct ds_jobs_read *list = &run->steps[0].jobs_read;
+        const struct ds_jobs_read *one = run->n_steps > 1 ? &run->steps[1].jobs_read : NULL;
+        arena_release(&feed->page.mem);
+        feed->page = (struct jobs_page){
+            .ask = feed->asked,
+            .jobs = list->ret_jobs,
+            .n = list->ret_n,
+            .more = list->ret_more || list->ret_n == feed->asked.rows,
+            .detail =
+                one != NULL && run->steps[1].rc == 0 && one->ret_n > 0 ? &one->ret_jobs[0] : NULL,
+            .at_ms = feed_store_ms(feed),
+            .mem = run->mem,
+        };
+        run->mem = (struct arena){0};
+        reader->due_ms = feed->now_ms + 2 * feed->config.poll_ms;
+    }
+    reader_over(reader);
+}
+
+static void jobs_start(struct feed *feed)
+{
+    size_t n = 1;
+    feed->asked = feed->ask;
+    feed->jobs.steps[0] = (struct ds_step){
+        .kind = DS_JOBS_READ,
+        .jobs_read = {.states = feed->ask.states,
+                      .after_id = feed->ask.after_id,
+                      .newest_first = !feed->ask.oldest_first,
+                      .rows_max =
+                          feed->ask.rows < LIMIT_PAGE_JOBS ? feed->ask.rows : LIMIT_PAGE_JOBS},
+    };
+    if (feed->ask.detail != 0)
+        feed->jobs.steps[n++] = (struct ds_step){
+            .kind = DS_JOBS_READ,
+            .independent = true,
+            .jobs_read = {.range = {.a = feed->ask.detail, .b = feed->ask.detail + 1},
+                          .rows_max = 1},
+        };
+    reader_push(&feed->jobs, n, jobs_done);
+}
+
+void feed_want_jobs(struct feed *feed, const struct jobs_ask *ask)
+{
+    if (memcmp(ask, &feed->ask, sizeof(*ask)) == 0)
+        return;
+    feed->ask = *ask;
+    feed->jobs.due_ms = 0;
+}
+
+const struct jobs_page *feed_jobs(const struct feed *feed)
+{
+    return &feed->page;
+}
+
+/* ---- all of it ------------------------------------------------------------------------------ */
+
+struct feed *feed_new(struct async *async, struct past *past, const struct feed_config *config)
+{
+    struct feed *feed = calloc(1, sizeof(*feed));
+    if (feed == NULL)
+        abort();
+    feed->async = async;
+    feed->past = past;
+    feed->config = *config;
+    feed->reading.feed = feed->history.feed = feed->stints.feed = feed->jobs.feed = feed;
+    return feed;
+}
+
+void feed_tap(struct feed *feed, const struct feed_tap *tap)
+{
+    feed->tap = *tap;
+}
+
+static uint64_t wait_ms(const struct reader *reader, uint64_t now_ms)
+{
+    if (reader->under_way)
+        return UINT64_MAX;
+    return reader->due_ms > now_ms ? reader->due_ms - now_ms : 0;
+}
+
+uint64_t feed_tick(struct feed *feed, uint64_t now_ms)
+{
+    feed->now_ms = now_ms;
+    uint64_t wait = UINT64_MAX;
+    if (wait_ms(&feed->reading, now_ms) == 0)
+        reading_start(feed);
+    bool there = past_last_ms(feed->past) != 0;
+    if (there && !feed->lost && !feed->history_done && wait_ms(&feed->history, now_ms) == 0)
+        history_start(feed);
+    if (there && !feed->lost && wait_ms(&feed->stints, now_ms) == 0)
+        stints_start(feed);
+    if (there && !feed->lost && feed->ask.rows > 0 && wait_ms(&feed->jobs, now_ms) == 0)
+        jobs_start(feed);
+    const struct reader *readers[] = {&feed->reading, &feed->stints, &feed->jobs};
+    for (size_t i = 0; i < (feed->ask.rows > 0 ? 3U : 2U); i++) {
+        uint64_t own = wait_ms(readers[i], now_ms);
+        wait = own < wait ? own : wait;
+    }
+    return wait;
+}
+
+void feed_free(struct feed *feed)
+{
+    arena_release(&feed->page.mem);
+    free(feed);
+}

@@ -1,0 +1,121 @@
+/* Finished ranges and their sums (observer/finished.h).
+ *
+ * Rows come nearly in order, as they are read: an insert at the end is the common case. The sums
+ * are made again from the first row that changed. Pure. */
+#include "observer/finished.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Index of the first row that ends past that id. */
+static size_t row_at(const struct finished *finished, int64_t seq)
+{
+    size_t low = 0, high = finished->n;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (finished->rows[middle].b <= seq)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+void finished_add(struct finished *finished, const struct finished_row *row)
+{
+    size_t at = row_at(finished, row->a);
+    bool free_there = at == finished->n || finished->rows[at].a >= row->b;
+    if (row->a >= row->b || !free_there)
+        return;
+    if (finished->n == finished->max) {
+        finished->max = finished->max > 0 ? finished->max * 2 : 64;
+        finished->rows = realloc(finished->rows, finished->max * sizeof(*finished->rows));
+        finished->sums = realloc(finished->sums, (finished->max + 1) * sizeof(*finished->sums));
+        if (finished->rows == NULL || finished->sums == NULL)
+            abort();
+    }
+    memmove(finished->rows + at + 1, finished->rows + at,
+            (finished->n - at) * sizeof(*finished->rows));
+    finished->rows[at] = *row;
+    finished->n++;
+    if (finished->n_sums > at + 1)
+        finished->n_sums = at + 1;
+}
+
+void finished_clear(struct finished *finished)
+{
+    free(finished->rows);
+    free(finished->sums);
+    *finished = (struct finished){0};
+}
+
+static void sums_make(struct finished *finished)
+{
+    if (finished->n_sums == 0) {
+        finished->sums[0] = (struct finished_sum){0};
+        finished->n_sums = 1;
+    }
+    for (size_t i = finished->n_sums; i <= finished->n; i++) {
+        const struct finished_row *row = &finished->rows[i - 1];
+        struct finished_sum sum = finished->sums[i - 1];
+        sum.ids += row->b - row->a;
+        sum.done += row->done;
+        sum.failed += row->failed;
+        sum.cancelled += row->cancelled;
+        finished->sums[i] = sum;
+    }
+    finished->n_sums = finished->n + 1;
+}
+
+/* Adds the part of that row which is before `seq`, or takes it away (sign). */
+static void part_add(struct finished_counts *counts, const struct finished_row *row, int64_t seq,
+                     double sign)
+{
+    if (seq <= row->a)
+        return;
+    double part = (double)(seq - row->a) / (double)(row->b - row->a) * sign;
+    counts->ids += part * (double)(row->b - row->a);
+    counts->done += part * (double)row->done;
+    counts->failed += part * (double)row->failed;
+    counts->cancelled += part * (double)row->cancelled;
+}
+
+struct finished_counts finished_count(struct finished *finished, int64_t a, int64_t b)
+{
+    struct finished_counts counts = {0};
+    if (finished == NULL || finished->n == 0 || a >= b)
+        return counts;
+    sums_make(finished);
+    size_t from = row_at(finished, a), to = row_at(finished, b);
+    const struct finished_sum *low = &finished->sums[from], *high = &finished->sums[to];
+    counts = (struct finished_counts){
+        .ids = (double)(high->ids - low->ids),
+        .done = (double)(high->done - low->done),
+        .failed = (double)(high->failed - low->failed),
+        .cancelled = (double)(high->cancelled - low->cancelled),
+    };
+    if (from < finished->n)
+        part_add(&counts, &finished->rows[from], a, -1);
+    if (to < finished->n)
+        part_add(&counts, &finished->rows[to], b, 1);
+    return counts;
+}
+
+const struct finished_row *finished_find(const struct finished *finished, int64_t seq)
+{
+    if (finished == NULL)
+        return NULL;
+    size_t at = row_at(finished, seq);
+    bool holds = at < finished->n && finished->rows[at].a <= seq;
+    return holds ? &finished->rows[at] : NULL;
+}
+
+int64_t finished_gap(const struct finished *finished, int64_t from)
+{
+    for (size_t i = row_at(finished, from); i < finished->n; i++) {
+        if (finished->rows[i].a > from)
+            break;
+        from = finished->rows[i].b;
+    }
+    return from;
+}

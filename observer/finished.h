@@ -1,0 +1,45 @@
+/* The finished ranges of one lane, and sums over any stretch of its ids in logarithmic time.
+ *
+ * Rows of the stints collection, by their first id; they do not overlap, but for a range that was
+ * counted twice around a crash: then the first one counts. Within a range its failed and cancelled
+ * jobs are taken to be spread evenly. */
+#ifndef STINT_OBSERVER_FINISHED_H
+#define STINT_OBSERVER_FINISHED_H
+
+#include "datastore/records.h"
+
+struct finished_row {
+    int64_t a, b;                    /* sequence numbers, half open */
+    int64_t node;                    /* id */
+    int64_t done, failed, cancelled; /* of b - a; the rest led nowhere */
+    int64_t first_start_ms, last_finish_ms;
+};
+
+struct finished {
+    struct finished_row *rows; /* by a */
+    size_t n, max;
+    /* Sums over the rows before i; n + 1 of them, made when asked for. */
+    struct finished_sum {
+        int64_t ids, done, failed, cancelled;
+    } * sums;
+    size_t n_sums;
+};
+
+struct finished_counts {
+    double ids, done, failed, cancelled; /* ids that ended; the rest of them led nowhere */
+};
+
+/* Any order; a row that is there already is left as it is. */
+void finished_add(struct finished *finished, const struct finished_row *row);
+void finished_clear(struct finished *finished);
+
+/* Over [a, b). */
+struct finished_counts finished_count(struct finished *finished, int64_t a, int64_t b);
+
+/* The row that holds that id, or NULL. */
+const struct finished_row *finished_find(const struct finished *finished, int64_t seq);
+
+/* The first id from `from` on that is in no row. */
+int64_t finished_gap(const struct finished *finished, int64_t from);
+
+#endif

@@ -1,0 +1,113 @@
+/* The cluster at one moment, as the views draw it: now, or any moment of the past that is kept.
+ *
+ * Made by past_moment (past.h), from records and versions of records alone; views read it and
+ * change nothing. Plain data in one arena; pointers live until the next moment is made. Times are
+ * UTC in ms by the datastore's clock. */
+#ifndef STINT_OBSERVER_MOMENT_H
+#define STINT_OBSERVER_MOMENT_H
+
+#include "datastore/arena.h"
+#include "datastore/records.h"
+#include "observer/finished.h"
+
+enum { MOMENT_RATES = 60, MOMENT_POINTS = 240 };
+
+/* A stretch of time in which a node was in one state. */
+struct moment_span {
+    int64_t from_ms, to_ms;
+    enum node_state state;
+};
+
+struct moment_node {
+    struct node node;          /* as its record said then; beat_ms: its last sign of life by then */
+    int64_t died_ms;           /* 0: it lived */
+    int64_t first_ms;          /* when it came */
+    float rates[MOMENT_RATES]; /* jobs ended a second, in equal steps over the window, to at_ms;
+                                  < 0: not known */
+    struct moment_span *spans; /* within the timeline; none when it was not asked for */
+    size_t n_spans;
+    char letter; /* A-Z a-z 0-9: stands for it in bars, beside its colour */
+    int colour;  /* index of a colour of its own, 0..; the same all day */
+};
+
+/* Ids that a node answers for, or the pool has. */
+struct moment_held {
+    int64_t a, b;   /* sequence numbers, half open */
+    int32_t node;   /* index in moment.nodes; -1: the pool */
+    bool returning; /* on its way back to the pool */
+    bool suspect;   /* its node died */
+};
+
+/* One lane's ids: from 1 to head, what is held, pooled, or finished; from head to tail, queued.
+ * axis.h says what a stretch of them is. */
+struct moment_lane {
+    int32_t number;
+    struct lane_name name;
+    int64_t head, tail;       /* sequence numbers */
+    struct moment_held *held; /* by a; they do not overlap */
+    size_t n_held;
+    int64_t *running; /* sequence numbers of jobs that run, ascending */
+    size_t n_running;
+    struct finished *finished; /* ranges that ended, at any time; NULL: none known */
+    bool complete;             /* all ranges that ended by now have been read */
+};
+
+struct moment_queue {
+    struct queue queue;
+    int64_t waiting, held, running, done, failed, cancelled;
+    double rate_in, rate_out; /* submitted, ended, a second, lately */
+};
+
+enum event_kind {
+    EVENT_NODE_CAME,
+    EVENT_NODE_STATE,
+    EVENT_NODE_DIED,
+    EVENT_CLAIMED,
+    EVENT_RETURNED,
+    EVENT_RESCUED,  /* ranges of a dead node went to the pool */
+    EVENT_FINISHED, /* a range */
+    EVENT_FAILED,   /* jobs failed for good */
+    EVENT_QUEUE,    /* paused, resumed */
+    EVENT_STORE,    /* lost, or back */
+    EVENT_KINDS
+};
+
+struct moment_event {
+    int64_t at_ms;
+    enum event_kind kind;
+    int64_t node;       /* id; 0: none */
+    struct range range; /* a == b: none */
+    char text[256];
+};
+
+struct moment {
+    int64_t at_ms;
+    bool live;                 /* it is now */
+    int64_t stale_ms;          /* live, but the store cannot be read since then; 0: it can */
+    char trouble[160];         /* why it cannot */
+    char store[256];           /* its URI without a password */
+    int64_t first_ms, last_ms; /* what is kept of the past */
+    int64_t window_ms;         /* what the curves below span, to at_ms */
+
+    struct moment_node *nodes; /* live ones by name, then dead ones, the last to die first */
+    size_t n_nodes, n_live;
+    struct moment_lane *lanes; /* by number */
+    size_t n_lanes;
+    struct moment_queue *queues; /* by name */
+    size_t n_queues;
+    const struct moment_event *events; /* oldest first, to at_ms */
+    size_t n_events;
+
+    int64_t slots, running, backlog, done, failed;
+    double rate;
+
+    /* Curves over the timeline, to at_ms, when it was asked for; < 0: not known. */
+    int64_t timeline_ms;            /* 0: it was not */
+    float *rates, *backlogs, *busy; /* MOMENT_POINTS each: jobs/s, ids waiting, slots in use */
+    struct arena mem;
+};
+
+/* Index of that node, or -1. */
+int32_t moment_node_index(const struct moment *moment, int64_t node);
+
+#endif

@@ -1,0 +1,507 @@
+/* Facts about a cluster, by time (observer/past.h).
+ *
+ * Versions and readings end up as states of a node, by time; a list that did not change is shared
+ * with the state before. States are forgotten from the oldest on when they take too much memory,
+ * but each node keeps its last. Invariants: states ascend by time; a lane's head and tail never
+ * fall; `bytes` is what blocks and states take. One thread. */
+#include "observer/past.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "datastore/steps.h"
+#include "observer/past_internal.h"
+
+static void *grown(void *items, size_t n, size_t *max, size_t size)
+{
+    if (n < *max)
+        return items;
+    *max = *max > 0 ? *max * 2 : 8;
+    items = realloc(items, *max * size);
+    if (items == NULL)
+        abort();
+    return items;
+}
+
+/* ---- blocks --------------------------------------------------------------------------------- */
+
+struct block *block_of(struct past *past, struct block *before, const void *items, size_t n,
+                       size_t size)
+{
+    size_t bytes = n * size;
+    if (before != NULL && before->bytes == bytes && before->n == n &&
+        (bytes == 0 || memcmp(before->data, items, bytes) == 0)) {
+        before->refs++;
+        return before;
+    }
+    struct block *block = malloc(sizeof(*block) + bytes);
+    if (block == NULL)
+        abort();
+    *block = (struct block){.refs = 1, .n = (uint32_t)n, .bytes = bytes};
+    if (bytes > 0)
+        memcpy(block->data, items, bytes);
+    past->bytes += sizeof(*block) + bytes;
+    return block;
+}
+
+void block_drop(struct past *past, struct block *block)
+{
+    if (block == NULL || --block->refs > 0)
+        return;
+    past->bytes -= sizeof(*block) + block->bytes;
+    free(block);
+}
+
+/* ---- making and freeing --------------------------------------------------------------------- */
+
+struct past *past_new(const char *store, size_t bytes_max)
+{
+    struct past *past = calloc(1, sizeof(*past));
+    if (past == NULL)
+        abort();
+    snprintf(past->store, sizeof(past->store), "%s", store);
+    past->bytes_max = bytes_max;
+    return past;
+}
+
+static void state_drop(struct past *past, struct state *state)
+{
+    block_drop(past, state->ranges);
+    block_drop(past, state->running);
+    past->bytes -= sizeof(*state);
+}
+
+static void track_free(struct past *past, struct track *track)
+{
+    for (size_t i = 0; i < track->n; i++)
+        state_drop(past, &track->states[i]);
+    free(track->states);
+    arena_release(&track->mem);
+    arena_release(&track->version_mem);
+    free(track);
+}
+
+static void lane_free(struct past *past, struct lane_track *lane)
+{
+    for (size_t i = 0; i < lane->n; i++)
+        block_drop(past, lane->states[i].pool);
+    past->bytes -= lane->n * sizeof(*lane->states);
+    free(lane->states);
+    finished_clear(&lane->finished);
+    free(lane);
+}
+
+void past_free(struct past *past)
+{
+    if (past == NULL)
+        return;
+    for (size_t i = 0; i < past->n_tracks; i++)
+        track_free(past, past->tracks[i]);
+    for (size_t i = 0; i < past->n_lanes; i++)
+        lane_free(past, past->lanes[i]);
+    assert(past->bytes == 0);
+    free(past->tracks);
+    free(past->lanes);
+    free(past->queues);
+    free(past->events);
+    arena_release(&past->moment.mem);
+    free(past);
+}
+
+/* ---- finding -------------------------------------------------------------------------------- */
+
+static size_t track_at(const struct past *past, int64_t node)
+{
+    size_t low = 0, high = past->n_tracks;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (past->tracks[middle]->node < node)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+struct track *track_find(const struct past *past, int64_t node)
+{
+    size_t at = track_at(past, node);
+    return at < past->n_tracks && past->tracks[at]->node == node ? past->tracks[at] : NULL;
+}
+
+static struct track *track_get(struct past *past, int64_t node)
+{
+    struct track *track = track_find(past, node);
+    if (track != NULL)
+        return track;
+    size_t at = track_at(past, node);
+    past->tracks = realloc(past->tracks, (past->n_tracks + 1) * sizeof(*past->tracks));
+    track = calloc(1, sizeof(*track));
+    if (past->tracks == NULL || track == NULL)
+        abort();
+    track->node = node;
+    track->number = past->tracks_ever++;
+    memmove(past->tracks + at + 1, past->tracks + at,
+            (past->n_tracks - at) * sizeof(*past->tracks));
+    past->tracks[at] = track;
+    past->n_tracks++;
+    return track;
+}
+
+static struct lane_track *lane_get(struct past *past, int32_t number)
+{
+    size_t at = 0;
+    while (at < past->n_lanes && past->lanes[at]->number < number)
+        at++;
+    if (at < past->n_lanes && past->lanes[at]->number == number)
+        return past->lanes[at];
+    struct lane_track *lane = calloc(1, sizeof(*lane));
+    past->lanes = realloc(past->lanes, (past->n_lanes + 1) * sizeof(*past->lanes));
+    if (past->lanes == NULL || lane == NULL)
+        abort();
+    lane->number = number;
+    memmove(past->lanes + at + 1, past->lanes + at, (past->n_lanes - at) * sizeof(*past->lanes));
+    past->lanes[at] = lane;
+    past->n_lanes++;
+    return lane;
+}
+
+/* How many states are at or before that time. */
+static size_t states_until(const struct track *track, int64_t at_ms)
+{
+    size_t low = 0, high = track->n;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (track->states[middle].at_ms <= at_ms)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+const struct state *state_at(const struct track *track, int64_t at_ms)
+{
+    size_t n = states_until(track, at_ms);
+    return n > 0 ? &track->states[n - 1] : NULL;
+}
+
+static size_t lane_states_until(const struct lane_track *lane, int64_t at_ms)
+{
+    size_t low = 0, high = lane->n;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (lane->states[middle].at_ms <= at_ms)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+const struct lane_state *lane_at(const struct lane_track *lane, int64_t at_ms)
+{
+    size_t n = lane_states_until(lane, at_ms);
+    return n > 0 ? &lane->states[n - 1] : NULL;
+}
+
+/* ---- forgetting ----------------------------------------------------------------------------- */
+
+static void track_forget(struct past *past, struct track *track, int64_t before_ms)
+{
+    size_t n = states_until(track, before_ms);
+    n = n > 0 ? n - 1 : 0; /* the one that holds at that time stays */
+    for (size_t i = 0; i < n; i++)
+        state_drop(past, &track->states[i]);
+    memmove(track->states, track->states + n, (track->n - n) * sizeof(*track->states));
+    track->n -= n;
+}
+
+static void lane_forget(struct past *past, struct lane_track *lane, int64_t before_ms)
+{
+    size_t n = lane_states_until(lane, before_ms);
+    n = n > 0 ? n - 1 : 0;
+    for (size_t i = 0; i < n; i++)
+        block_drop(past, lane->states[i].pool);
+    past->bytes -= n * sizeof(*lane->states);
+    memmove(lane->states, lane->states + n, (lane->n - n) * sizeof(*lane->states));
+    lane->n -= n;
+}
+
+static void events_forget(struct past *past, int64_t before_ms)
+{
+    size_t n = 0;
+    while (n < past->n_events && past->events[n].at_ms < before_ms)
+        n++;
+    memmove(past->events, past->events + n, (past->n_events - n) * sizeof(*past->events));
+    past->n_events -= n;
+    past->bytes -= n * sizeof(*past->events);
+}
+
+/* A tenth of the time goes at once, so that this is rare. */
+static void forget(struct past *past)
+{
+    while (past->bytes > past->bytes_max && past->last_ms - past->first_ms > 1000) {
+        int64_t before_ms = past->first_ms + (past->last_ms - past->first_ms) / 10 + 1;
+        for (size_t i = 0; i < past->n_tracks;) {
+            struct track *track = past->tracks[i];
+            track_forget(past, track, before_ms);
+            if (track->died_ms == 0 || track->died_ms >= before_ms) {
+                i++;
+                continue;
+            }
+            track_free(past, track);
+            past->n_tracks--;
+            memmove(past->tracks + i, past->tracks + i + 1,
+                    (past->n_tracks - i) * sizeof(*past->tracks));
+        }
+        for (size_t i = 0; i < past->n_lanes; i++)
+            lane_forget(past, past->lanes[i], before_ms);
+        events_forget(past, before_ms);
+        past->first_ms = before_ms;
+    }
+}
+
+static void time_note(struct past *past, int64_t at_ms)
+{
+    if (past->first_ms == 0 || at_ms < past->first_ms)
+        past->first_ms = at_ms;
+    if (at_ms > past->last_ms)
+        past->last_ms = at_ms;
+}
+
+/* ---- states --------------------------------------------------------------------------------- */
+
+static void state_add(struct past *past, struct track *track, const struct node *node,
+                      int64_t at_ms)
+{
+    size_t at = states_until(track, at_ms);
+    struct state *before = at > 0 ? &track->states[at - 1] : NULL;
+    if (before != NULL && before->at_ms == at_ms)
+        return; /* the same write, seen twice */
+    struct state state = {
+        .at_ms = at_ms,
+        .beat_ms = node->beat_ms != 0 ? node->beat_ms : at_ms,
+        .since_ms = node->since_ms,
+        .done = node->done,
+        .failed = node->failed,
+        .interrupted = node->interrupted,
+        .rate = node->rate,
+        .load = node->load,
+        .state = node->state,
+        .desired = node->desired,
+        .ranges = block_of(past, before != NULL ? before->ranges : NULL, node->ranges,
+                           node->n_ranges, sizeof(*node->ranges)),
+        .running = block_of(past, before != NULL ? before->running : NULL, node->running,
+                            node->n_running, sizeof(*node->running)),
+    };
+    track->states = grown(track->states, track->n, &track->max, sizeof(state));
+    memmove(track->states + at + 1, track->states + at, (track->n - at) * sizeof(state));
+    track->states[at] = state;
+    track->n++;
+    past->bytes += sizeof(state);
+    time_note(past, at_ms);
+    events_of(past, track, at > 0 ? &track->states[at - 1] : NULL, &track->states[at]);
+}
+
+static void lane_state_add(struct past *past, struct lane_track *lane, int64_t at_ms, int64_t head,
+                           int64_t tail, const struct range *pool, size_t n_pool)
+{
+    size_t at = lane_states_until(lane, at_ms);
+    const struct lane_state *before = at > 0 ? &lane->states[at - 1] : NULL;
+    if (before != NULL) {
+        head = head > before->head ? head : before->head;
+        tail = tail > before->tail ? tail : before->tail;
+    }
+    struct block *block =
+        block_of(past, before != NULL ? before->pool : NULL, pool, n_pool, sizeof(*pool));
+    if (before != NULL &&
+        (before->at_ms == at_ms ||
+         (before->head == head && before->tail == tail && before->pool == block))) {
+        block_drop(past, block);
+        return;
+    }
+    lane->states = grown(lane->states, lane->n, &lane->max, sizeof(*lane->states));
+    memmove(lane->states + at + 1, lane->states + at, (lane->n - at) * sizeof(*lane->states));
+    lane->states[at] = (struct lane_state){at_ms, head, tail, block};
+    lane->n++;
+    past->bytes += sizeof(*lane->states);
+    for (size_t i = at + 1; i < lane->n; i++) {
+        struct lane_state *later = &lane->states[i];
+        if (later->head >= head && later->tail >= tail)
+            break;
+        later->head = later->head > head ? later->head : head;
+        later->tail = later->tail > tail ? later->tail : tail;
+    }
+}
+
+/* ---- facts ---------------------------------------------------------------------------------- */
+
+static void identity_take(struct track *track, const struct node *node)
+{
+    if (track->identity.id != 0 && track->identity.n_queues > 0)
+        return;
+    arena_release(&track->mem);
+    track->identity = node_copy(node, &track->mem);
+    track->identity.id = track->node;
+}
+
+bool past_add_version(struct past *past, const struct history_row *row)
+{
+    struct track *track = track_get(past, row->node);
+    if (row->seq <= track->seq)
+        return true;
+    bool follows = row->seq == track->seq + 1 && !track->broken;
+    track->seq = row->seq;
+    track->broken = !row->whole && !follows;
+    if (track->broken)
+        return true;
+    struct arena mem = {0};
+    struct version version = row->whole ? (struct version){0} : track->version;
+    if (!version_apply(&version, row->body, &mem)) {
+        arena_release(&mem);
+        track->broken = true;
+        return false;
+    }
+    version.node.id = row->node;
+    state_add(past, track, &version.node, row->at_ms);
+    for (size_t i = 0; i < version.n_lanes; i++) {
+        const struct version_lane *lane = &version.lanes[i];
+        lane_state_add(past, lane_get(past, lane->lane), row->at_ms, id_seq(lane->head),
+                       id_seq(lane->tail), lane->pool, lane->n_pool);
+    }
+    /* Keeps its lists: in an arena of their own, as those of earlier versions are done with. */
+    struct arena kept = {0};
+    track->version = version;
+    track->version.node = node_copy(&version.node, &kept);
+    track->version.lanes = NULL;
+    track->version.n_lanes = 0;
+    identity_take(track, &track->version.node);
+    arena_release(&track->version_mem);
+    arena_release(&mem);
+    track->version_mem = kept;
+    forget(past);
+    return true;
+}
+
+static void queue_take(struct past *past, const struct queue *queue, int64_t at_ms)
+{
+    const struct queue_state *last = NULL;
+    for (size_t i = past->n_queues; i-- > 0 && last == NULL;)
+        if (strcmp(past->queues[i].queue.name, queue->name) == 0)
+            last = &past->queues[i];
+    if (last != NULL && last->queue.paused == queue->paused &&
+        last->queue.weight == queue->weight && last->queue.changed_ms == queue->changed_ms)
+        return;
+    struct moment_event event = {.at_ms = queue->changed_ms > 0 ? queue->changed_ms : at_ms,
+                                 .kind = EVENT_QUEUE};
+    if (last != NULL && last->queue.paused != queue->paused) {
+        snprintf(event.text, sizeof(event.text), "queue %s %s by %s", queue->name,
+                 queue->paused ? "paused" : "resumed", queue->changed_by);
+        past_event_add(past, &event);
+    }
+    past->queues = realloc(past->queues, (past->n_queues + 1) * sizeof(*past->queues));
+    if (past->queues == NULL)
+        abort();
+    past->queues[past->n_queues++] = (struct queue_state){last != NULL ? event.at_ms : 0, *queue};
+}
+
+static void node_take(struct past *past, const struct node *node)
+{
+    struct track *track = track_get(past, node->id);
+    identity_take(track, node);
+    if (node->state == NODE_DEAD) {
+        track->died_ms = node->since_ms;
+        snprintf(track->cause, sizeof(track->cause), "%s", node->cause);
+    }
+    state_add(past, track, node, node->state == NODE_DEAD ? node->since_ms : node->beat_ms);
+}
+
+void past_add_reading(struct past *past, const struct past_reading *reading)
+{
+    past_add_trouble(past, reading->at_ms, NULL);
+    for (size_t i = 0; i < reading->n_nodes; i++)
+        node_take(past, &reading->nodes[i]);
+    for (size_t i = 0; i < reading->n_lanes; i++) {
+        const struct lane *lane = &reading->lanes[i];
+        struct lane_track *track = lane_get(past, lane->number);
+        track->name = lane->name;
+        track->named = true;
+        lane_state_add(past, track, reading->at_ms, id_seq(lane->head), id_seq(lane->tail),
+                       lane->pool, lane->n_pool);
+    }
+    for (size_t i = 0; i < reading->n_queues; i++)
+        queue_take(past, &reading->queues[i], reading->at_ms);
+    time_note(past, reading->at_ms);
+    forget(past);
+}
+
+void past_add_stints(struct past *past, const struct stint_row *rows, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        const struct stint_row *row = &rows[i];
+        struct lane_track *lane = lane_get(past, id_lane(row->range.a));
+        finished_add(&lane->finished, &(struct finished_row){
+                                          .a = id_seq(row->range.a),
+                                          .b = id_seq(row->range.b - 1) + 1,
+                                          .node = row->node,
+                                          .done = row->done,
+                                          .failed = row->failed,
+                                          .cancelled = row->cancelled,
+                                          .first_start_ms = row->first_start_ms,
+                                          .last_finish_ms = row->last_finish_ms,
+                                      });
+    }
+}
+
+void past_stints_complete(struct past *past, int32_t lane)
+{
+    lane_get(past, lane)->complete = true;
+}
+
+void past_add_trouble(struct past *past, int64_t at_ms, const char *why)
+{
+    bool was = past->trouble_ms != 0, is = why != NULL;
+    if (is)
+        snprintf(past->trouble, sizeof(past->trouble), "%s", why);
+    if (was == is)
+        return;
+    struct moment_event event = {.at_ms = at_ms, .kind = EVENT_STORE};
+    snprintf(event.text, sizeof(event.text),
+             is ? "the datastore cannot be read: %s" : "the datastore is back%s", is ? why : "");
+    past_event_add(past, &event);
+    past->trouble_ms = is ? at_ms : 0;
+}
+
+/* ---- what is there -------------------------------------------------------------------------- */
+
+int64_t past_first_ms(const struct past *past)
+{
+    return past->first_ms;
+}
+
+int64_t past_last_ms(const struct past *past)
+{
+    return past->last_ms;
+}
+
+int64_t past_version_seq(const struct past *past, int64_t node)
+{
+    const struct track *track = track_find(past, node);
+    return track != NULL ? track->seq : 0;
+}
+
+int64_t past_stints_gap(const struct past *past, int32_t lane, int64_t from)
+{
+    for (size_t i = 0; i < past->n_lanes; i++)
+        if (past->lanes[i]->number == lane)
+            return finished_gap(&past->lanes[i]->finished, from);
+    return from;
+}
+
+size_t past_bytes(const struct past *past)
+{
+    return past->bytes;
+}

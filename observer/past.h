@@ -1,0 +1,64 @@
+/* What is known of a cluster over time, and the moment at any time of it.
+ *
+ * Facts go in as they are read: from a store (feed.h) or a recording; in any order, as history may
+ * be read backwards. Moments come out. Bounded: the oldest is forgotten first. Pure; one thread. */
+#ifndef STINT_OBSERVER_PAST_H
+#define STINT_OBSERVER_PAST_H
+
+#include "datastore/datastore.h"
+#include "observer/moment.h"
+
+struct past;
+
+/* bytes_max: about how much memory what is kept may take. */
+struct past *past_new(const char *store, size_t bytes_max);
+void past_free(struct past *past);
+
+/* ---- facts ---------------------------------------------------------------------------------- */
+
+/* A version of a node's record. Those of one node ascending, from a whole one on; others are passed
+ * over. False: not understood. */
+bool past_add_version(struct past *past, const struct history_row *row);
+
+/* What the store says now: all its nodes, lanes and queues. */
+struct past_reading {
+    int64_t at_ms;
+    const struct node *nodes;
+    size_t n_nodes;
+    const struct lane *lanes;
+    size_t n_lanes;
+    const struct queue *queues;
+    size_t n_queues;
+};
+void past_add_reading(struct past *past, const struct past_reading *reading);
+
+void past_add_stints(struct past *past, const struct stint_row *rows, size_t n);
+/* All rows of that lane up to now have been added, but for those that came meanwhile. */
+void past_stints_complete(struct past *past, int32_t lane);
+
+/* The store cannot be read since then, and why; NULL: it can. */
+void past_add_trouble(struct past *past, int64_t at_ms, const char *why);
+
+/* ---- what is there -------------------------------------------------------------------------- */
+
+int64_t past_first_ms(const struct past *past); /* 0: nothing yet */
+int64_t past_last_ms(const struct past *past);
+/* The newest version of that node that was added; 0: none. */
+int64_t past_version_seq(const struct past *past, int64_t node);
+/* The first id of that lane, as a sequence number, of which no finished range is known. */
+int64_t past_stints_gap(const struct past *past, int32_t lane, int64_t from);
+
+/* The first event after at_ms, or the last one before; 0: none. */
+int64_t past_event_after(const struct past *past, int64_t at_ms);
+int64_t past_event_before(const struct past *past, int64_t at_ms);
+
+/* The cluster at that time, its nodes' curves over window_ms before. timeline_ms: also their states
+ * and the cluster's curves over that time; 0: without. live: at_ms is now. Lives until the next
+ * call. */
+const struct moment *past_moment(struct past *past, int64_t at_ms, int64_t window_ms,
+                                 int64_t timeline_ms, bool live);
+
+/* How much memory it takes, about. */
+size_t past_bytes(const struct past *past);
+
+#endif

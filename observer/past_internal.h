@@ -1,0 +1,101 @@
+/* Insides of the past, shared by its parts and included by nobody else:
+ *   past.c         facts: tracks of nodes and lanes, and forgetting
+ *   past_events.c  what happened between two states of a node
+ *   past_moment.c  the moment at a time */
+#ifndef STINT_OBSERVER_PAST_INTERNAL_H
+#define STINT_OBSERVER_PAST_INTERNAL_H
+
+#include "observer/past.h"
+#include "observer/version.h"
+
+/* A list that several states share while it does not change. */
+struct block {
+    uint32_t refs;
+    uint32_t n; /* items */
+    size_t bytes;
+    _Alignas(16) uint8_t data[];
+};
+
+/* A node as it was from at_ms on. */
+struct state {
+    int64_t at_ms;
+    int64_t beat_ms; /* its last sign of life */
+    int64_t since_ms, done, failed, interrupted;
+    double rate, load;
+    enum node_state state;
+    enum node_desired desired;
+    struct block *ranges;  /* of struct node_range */
+    struct block *running; /* of struct node_running */
+};
+
+/* One incarnation of a node. */
+struct track {
+    int64_t node;
+    struct node identity; /* what never changes; queues and types are the arena's */
+    struct arena mem;
+    char cause[160];
+    int64_t died_ms;      /* 0: not known to have */
+    struct state *states; /* by at_ms */
+    size_t n, max;
+    struct version version; /* the newest that was added, to put the next one over */
+    struct arena version_mem;
+    int64_t seq;
+    bool broken; /* a version was missing: wait for a whole one */
+    int number;  /* in the order in which they came: colour and letter */
+};
+
+struct lane_state {
+    int64_t at_ms;
+    int64_t head, tail; /* sequence numbers; they only rise */
+    struct block *pool; /* of struct range */
+};
+
+struct lane_track {
+    int32_t number;
+    bool named;
+    struct lane_name name;
+    struct lane_state *states; /* by at_ms */
+    size_t n, max;
+    struct finished finished;
+    bool complete;
+};
+
+struct queue_state {
+    int64_t at_ms;
+    struct queue queue;
+};
+
+struct past {
+    char store[256];
+    size_t bytes, bytes_max; /* of states and blocks */
+    struct track **tracks;   /* by node */
+    size_t n_tracks;
+    int tracks_ever;
+    struct lane_track **lanes; /* by number */
+    size_t n_lanes;
+    struct queue_state *queues; /* by at_ms; one for each change */
+    size_t n_queues;
+    struct moment_event *events; /* by at_ms */
+    size_t n_events, max_events;
+    int64_t first_ms, last_ms;
+    int64_t trouble_ms; /* 0: none */
+    char trouble[160];
+    struct moment moment;
+};
+
+/* past.c */
+struct block *block_of(struct past *past, struct block *before, const void *items, size_t n,
+                       size_t size);
+void block_drop(struct past *past, struct block *block);
+struct track *track_find(const struct past *past, int64_t node); /* NULL: none */
+/* The last state at or before that time; NULL: none. */
+const struct state *state_at(const struct track *track, int64_t at_ms);
+const struct lane_state *lane_at(const struct lane_track *lane, int64_t at_ms);
+
+/* past_events.c */
+/* `before` may be NULL: it came. */
+void events_of(struct past *past, const struct track *track, const struct state *before,
+               const struct state *after);
+void past_event_add(struct past *past, const struct moment_event *event);
+
+#endif

@@ -1,0 +1,71 @@
+/* Numbers and times as text (observer/text.h). Pure but for the time zone. */
+#include "observer/text.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+char *text_count(char text[TEXT_BYTES], int64_t n)
+{
+    char digits[32];
+    int len = snprintf(digits, sizeof(digits), "%" PRId64, n), at = 0;
+    for (int i = 0; i < len; i++) {
+        text[at++] = digits[i];
+        int left = len - 1 - i;
+        if (left > 0 && left % 3 == 0 && digits[i] != '-')
+            text[at++] = ',';
+    }
+    text[at] = '\0';
+    return text;
+}
+
+char *text_short(char text[TEXT_BYTES], double n)
+{
+    static const char units[] = " kMGT";
+    size_t unit = 0;
+    for (; n >= 999.5 && unit + 1 < sizeof(units) - 1; unit++)
+        n /= 1000;
+    char suffix[2] = {unit > 0 ? units[unit] : '\0', '\0'};
+    bool whole = unit == 0 ? n >= 99.5 || n == (double)(int64_t)n : n >= 9.95;
+    snprintf(text, TEXT_BYTES, whole ? "%.0f%s" : "%.1f%s", n, suffix);
+    return text;
+}
+
+char *text_span(char text[TEXT_BYTES], int64_t ms)
+{
+    int64_t s = ms / 1000;
+    if (ms < 0)
+        snprintf(text, TEXT_BYTES, "0ms");
+    else if (ms < 1000)
+        snprintf(text, TEXT_BYTES, "%" PRId64 "ms", ms);
+    else if (s < 60)
+        snprintf(text, TEXT_BYTES, "%.1fs", (double)ms / 1000);
+    else if (s < 3600)
+        snprintf(text, TEXT_BYTES, "%" PRId64 "m%02" PRId64 "s", s / 60, s % 60);
+    else if (s < 2 * 86400)
+        snprintf(text, TEXT_BYTES, "%" PRId64 "h%02" PRId64 "m", s / 3600, s / 60 % 60);
+    else
+        snprintf(text, TEXT_BYTES, "%" PRId64 "d", s / 86400);
+    return text;
+}
+
+char *text_clock(char text[TEXT_BYTES], int64_t utc_ms)
+{
+    time_t seconds = (time_t)(utc_ms / 1000);
+    struct tm tm;
+    if (utc_ms == 0 || localtime_r(&seconds, &tm) == NULL ||
+        strftime(text, TEXT_BYTES, "%H:%M:%S", &tm) == 0)
+        snprintf(text, TEXT_BYTES, "-");
+    return text;
+}
+
+char *text_lane(char text[2 * TEXT_BYTES], const struct lane_name *name)
+{
+    int len = snprintf(text, 2 * TEXT_BYTES, "%s", name->queue);
+    if (name->priority != PRIORITY_DEFAULT)
+        len += snprintf(text + len, 2 * TEXT_BYTES - (size_t)len, "/%d", name->priority);
+    if (name->partition != 0)
+        snprintf(text + len, 2 * TEXT_BYTES - (size_t)len, "#%d", name->partition);
+    return text;
+}

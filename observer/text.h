@@ -1,0 +1,17 @@
+/* Numbers and times as the observer writes them: short, and the same in every view. */
+#ifndef STINT_OBSERVER_TEXT_H
+#define STINT_OBSERVER_TEXT_H
+
+#include <stdint.h>
+
+#include "observer/moment.h"
+
+enum { TEXT_BYTES = 64 };
+
+char *text_count(char text[TEXT_BYTES], int64_t n); /* "1,204,332" */
+char *text_short(char text[TEXT_BYTES], double n);  /* "999", "1.2k", "34k", "1.2M" */
+char *text_span(char text[TEXT_BYTES], int64_t ms); /* "120ms", "3.4s", "5m12s", "2h05m", "3d" */
+char *text_clock(char text[TEXT_BYTES], int64_t utc_ms); /* "14:03:22" local; "-" for 0 */
+char *text_lane(char text[2 * TEXT_BYTES], const struct lane_name *name); /* as ids show it */
+
+#endif

@@ -1,0 +1,595 @@
+/* The observer's state of mind: which view, which time, what is being typed (observer/ui.h).
+ *
+ *   time   LIVE -- Space --> STOPPED -- Space --> PLAYING, which ends LIVE where it meets now
+ *          any  -- , . ( ) left right --> STOPPED           any -- L --> LIVE
+ *   mode   NORMAL -- / \ : ? --> a line or the help -- Enter, Esc --> NORMAL
+ *          NORMAL -- Shift letter (--control) --> CONFIRM -- y --> a wish
+ *
+ * Keys go to what is being typed first, then by the table. Pure; one thread. */
+#include "observer/ui.h"
+
+#include <ctype.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "observer/text.h"
+
+enum {
+    LINE_BYTES = 64,
+    TOLD_MS = 6000,
+    STEP_MS = 1000,
+    WINDOW_MS = 60000,
+    SPEED_MIN = -3, /* powers of two: 1/8 .. 64 */
+    SPEED_MAX = 6,
+    HEAD_ROWS = 2,
+};
+
+enum mode { MODE_NORMAL, MODE_SEARCH, MODE_FILTER, MODE_GO_TO, MODE_HELP, MODE_CONFIRM };
+enum time_mode { TIME_LIVE, TIME_STOPPED, TIME_PLAYING };
+
+struct ui {
+    struct past *past;
+    bool control;
+    int64_t ends_ms;
+    enum view_kind view;
+    void *states[VIEWS];
+    struct focus focus;
+    struct area view_area; /* as last drawn */
+
+    enum time_mode time;
+    int64_t now_ms, at_ms; /* at_ms: shown, when not LIVE */
+    int64_t played_ms;     /* clock when at_ms was last moved on by playing */
+    int speed;
+    int64_t diff_ms; /* the moment to compare with; 0: none */
+
+    enum mode mode;
+    char line[LINE_BYTES];
+    struct wish asked; /* to be confirmed */
+    char question[160];
+    char told[160];
+    int64_t told_until_ms;
+    size_t help_from;
+};
+
+static const struct pen_style plain = {ROLE_TEXT, ROLE_TEXT, 0};
+static const struct pen_style dim = {ROLE_DIM, ROLE_TEXT, 0};
+static const struct pen_style strong = {ROLE_TITLE, ROLE_TEXT, STYLE_BOLD};
+
+struct ui *ui_new(struct past *past, bool control, int64_t ends_ms)
+{
+    struct ui *ui = calloc(1, sizeof(*ui));
+    if (ui == NULL)
+        abort();
+    *ui = (struct ui){.past = past, .control = control, .ends_ms = ends_ms};
+    ui->focus = (struct focus){.lane = -1, .control = control, .zoom_ms = 10 * WINDOW_MS};
+    for (int i = 0; i < VIEWS; i++) {
+        ui->states[i] = calloc(1, view_of((enum view_kind)i)->state_bytes + 1);
+        if (ui->states[i] == NULL)
+            abort();
+    }
+    return ui;
+}
+
+void ui_free(struct ui *ui)
+{
+    for (int i = 0; i < VIEWS; i++)
+        free(ui->states[i]);
+    free(ui);
+}
+
+void ui_tell(struct ui *ui, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    vsnprintf(ui->told, sizeof(ui->told), format, args);
+    va_end(args);
+    ui->told_until_ms = ui->now_ms + TOLD_MS;
+}
+
+struct jobs_ask ui_jobs_ask(const struct ui *ui)
+{
+    return ui->view == VIEW_JOBS ? ui->focus.ask : (struct jobs_ask){0};
+}
+
+void ui_jobs_page(struct ui *ui, const struct jobs_page *page)
+{
+    ui->focus.page = page;
+}
+
+void ui_go(struct ui *ui, enum view_kind view)
+{
+    ui->view = view;
+}
+
+/* ---- time ----------------------------------------------------------------------------------- */
+
+static int64_t end_of_time(const struct ui *ui)
+{
+    return ui->ends_ms != 0 ? ui->ends_ms : ui->now_ms;
+}
+
+static int64_t shown_ms(const struct ui *ui)
+{
+    return ui->time == TIME_LIVE ? end_of_time(ui) : ui->at_ms;
+}
+
+void ui_stop_at(struct ui *ui, int64_t at_ms)
+{
+    int64_t first_ms = past_first_ms(ui->past), end_ms = end_of_time(ui);
+    ui->at_ms = at_ms < first_ms ? first_ms : at_ms > end_ms ? end_ms : at_ms;
+    ui->time = TIME_STOPPED;
+}
+
+void ui_clock(struct ui *ui, int64_t store_ms)
+{
+    ui->now_ms = store_ms;
+    if (ui->time != TIME_PLAYING)
+        return;
+    int64_t passed_ms = store_ms - ui->played_ms;
+    ui->played_ms = store_ms;
+    ui->at_ms += ui->speed >= 0 ? passed_ms << ui->speed : passed_ms >> -ui->speed;
+    if (ui->at_ms < end_of_time(ui))
+        return;
+    ui->time = ui->ends_ms != 0 ? TIME_STOPPED : TIME_LIVE;
+    ui->at_ms = end_of_time(ui);
+}
+
+static void stop_or_play(struct ui *ui)
+{
+    if (ui->time == TIME_STOPPED) {
+        ui->time = TIME_PLAYING;
+        ui->played_ms = ui->now_ms;
+    } else {
+        ui_stop_at(ui, shown_ms(ui));
+    }
+}
+
+static void event_step(struct ui *ui, bool on)
+{
+    int64_t at_ms =
+        on ? past_event_after(ui->past, shown_ms(ui)) : past_event_before(ui->past, shown_ms(ui));
+    if (at_ms == 0)
+        ui_tell(ui, on ? "no event after this" : "no event before this");
+    else
+        ui_stop_at(ui, at_ms);
+}
+
+static void speed_step(struct ui *ui, int by)
+{
+    int speed = ui->speed + by;
+    ui->speed = speed < SPEED_MIN ? SPEED_MIN : speed > SPEED_MAX ? SPEED_MAX : speed;
+    if (ui->time == TIME_LIVE)
+        ui_tell(ui, "the speed counts in the past: Space stops time");
+}
+
+/* ---- wishes --------------------------------------------------------------------------------- */
+
+static const struct moment *moment_of(struct ui *ui)
+{
+    return past_moment(ui->past, shown_ms(ui), WINDOW_MS,
+                       ui->view == VIEW_TIMELINE ? ui->focus.zoom_ms : 0, ui->time == TIME_LIVE);
+}
+
+static void ask(struct ui *ui, struct wish wish, const char *what, const char *whom)
+{
+    ui->asked = wish;
+    ui->mode = MODE_CONFIRM;
+    snprintf(ui->question, sizeof(ui->question), "%s %s? (y/n)", what, whom);
+}
+
+static void control_node(struct ui *ui, enum command command)
+{
+    const struct moment *moment = moment_of(ui);
+    int32_t at = moment_node_index(moment, ui->focus.node);
+    if (at < 0 || moment->nodes[at].node.state == NODE_DEAD) {
+        ui_tell(ui, "choose a living node first");
+        return;
+    }
+    struct wish wish = {.node = ui->focus.node};
+    wish.kind = command == CMD_PAUSE    ? WISH_NODE_PAUSE
+                : command == CMD_RESUME ? WISH_NODE_RUN
+                                        : WISH_NODE_STOP;
+    ask(ui, wish,
+        command == CMD_PAUSE    ? "Pause node"
+        : command == CMD_RESUME ? "Resume node"
+                                : "Stop node",
+        moment->nodes[at].node.name);
+}
+
+static void control_queue(struct ui *ui, enum command command)
+{
+    const char *name = ui->focus.queue;
+    if (name[0] == '\0') {
+        ui_tell(ui, "choose a queue first");
+        return;
+    }
+    struct wish wish = {.kind = command == CMD_PAUSE ? WISH_QUEUE_PAUSE : WISH_QUEUE_RUN};
+    snprintf(wish.queue, sizeof(wish.queue), "%s", name);
+    ask(ui, wish, command == CMD_PAUSE ? "Pause queue" : "Resume queue", name);
+}
+
+static void control_job(struct ui *ui)
+{
+    char text[TEXT_BYTES];
+    if (ui->focus.job == 0) {
+        ui_tell(ui, "choose a job first");
+        return;
+    }
+    ask(ui, (struct wish){.kind = WISH_JOB_CANCEL, .job = ui->focus.job}, "Cancel job",
+        text_count(text, id_seq(ui->focus.job)));
+}
+
+static void control(struct ui *ui, enum command command)
+{
+    if (ui->time != TIME_LIVE || ui->ends_ms != 0)
+        ui_tell(ui, "this is the past: L is live again");
+    else if (ui->view == VIEW_CLUSTER)
+        control_node(ui, command);
+    else if (ui->view == VIEW_QUEUES)
+        control_queue(ui, command);
+    else
+        control_job(ui);
+}
+
+/* ---- keys ----------------------------------------------------------------------------------- */
+
+static bool view_named(const char *name, enum view_kind *ret)
+{
+    for (int i = 0; i < VIEWS; i++)
+        if (name[0] != '\0' &&
+            strncasecmp(view_of((enum view_kind)i)->name, name, strlen(name)) == 0) {
+            *ret = (enum view_kind)i;
+            return true;
+        }
+    return false;
+}
+
+static void line_over(struct ui *ui)
+{
+    enum mode mode = ui->mode;
+    ui->mode = MODE_NORMAL;
+    if (mode == MODE_SEARCH) {
+        snprintf(ui->focus.search, sizeof(ui->focus.search), "%s", ui->line);
+        const struct view *view = view_of(ui->view);
+        if (!view->move(moment_of(ui), &ui->focus, ui->states[ui->view], MOVE_SEARCH_NEXT))
+            ui_tell(ui, "'%s' is not here", ui->line);
+    } else if (mode == MODE_FILTER) {
+        snprintf(ui->focus.filter, sizeof(ui->focus.filter), "%s", ui->line);
+    } else if (!view_named(ui->line, &ui->view)) {
+        ui_tell(ui, "no view is called '%s'", ui->line);
+    }
+}
+
+static void line_key(struct ui *ui, int code)
+{
+    size_t len = strlen(ui->line);
+    if (code == KEYS_ESC)
+        ui->mode = MODE_NORMAL;
+    else if (code == '\r' || code == '\n')
+        line_over(ui);
+    else if (code == KEYS_BACKSPACE && len > 0)
+        ui->line[len - 1] = '\0';
+    else if (code >= ' ' && code < 127 && len + 1 < sizeof(ui->line)) {
+        ui->line[len] = (char)code;
+        ui->line[len + 1] = '\0';
+    }
+}
+
+static void line_begin(struct ui *ui, enum mode mode)
+{
+    ui->mode = mode;
+    snprintf(ui->line, sizeof(ui->line), "%s", mode == MODE_FILTER ? ui->focus.filter : "");
+}
+
+static struct wish confirm_key(struct ui *ui, int code)
+{
+    struct wish wish = ui->asked;
+    ui->mode = MODE_NORMAL;
+    if (code == 'y' || code == 'Y')
+        return wish;
+    ui_tell(ui, "nothing was done");
+    return (struct wish){0};
+}
+
+static void move(struct ui *ui, enum move move)
+{
+    const struct view *view = view_of(ui->view);
+    if (view->move(moment_of(ui), &ui->focus, ui->states[ui->view], move))
+        return;
+    if (move == MOVE_LEFT || move == MOVE_RIGHT)
+        ui_stop_at(ui, shown_ms(ui) + (move == MOVE_LEFT ? -STEP_MS : STEP_MS));
+    else if (move == MOVE_OUT && ui->focus.filter[0] != '\0')
+        ui->focus.filter[0] = '\0';
+}
+
+static struct wish command_do(struct ui *ui, const struct key *key)
+{
+    switch (key->command) {
+    case CMD_VIEW:
+        ui->view = (enum view_kind)key->arg;
+        break;
+    case CMD_MOVE:
+        move(ui, (enum move)key->arg);
+        break;
+    case CMD_QUIT:
+        return (struct wish){.kind = WISH_QUIT};
+    case CMD_REDRAW:
+        return (struct wish){.kind = WISH_REDRAW};
+    case CMD_HELP:
+        ui->mode = MODE_HELP;
+        ui->help_from = 0;
+        break;
+    case CMD_SEARCH:
+        line_begin(ui, MODE_SEARCH);
+        break;
+    case CMD_FILTER:
+        line_begin(ui, MODE_FILTER);
+        break;
+    case CMD_GO_TO:
+        line_begin(ui, MODE_GO_TO);
+        break;
+    case CMD_STOP_TIME:
+        stop_or_play(ui);
+        break;
+    case CMD_LIVE:
+        ui->time = TIME_LIVE;
+        break;
+    case CMD_TIME_BACK:
+    case CMD_TIME_ON:
+        ui_stop_at(ui, shown_ms(ui) + (key->command == CMD_TIME_BACK ? -STEP_MS : STEP_MS) * 10);
+        break;
+    case CMD_EVENT_BACK:
+    case CMD_EVENT_ON:
+        event_step(ui, key->command == CMD_EVENT_ON);
+        break;
+    case CMD_SLOWER:
+    case CMD_FASTER:
+        speed_step(ui, key->command == CMD_SLOWER ? -1 : 1);
+        break;
+    case CMD_DIFF:
+        ui->diff_ms = ui->diff_ms != 0 ? 0 : shown_ms(ui);
+        break;
+    case CMD_PAUSE:
+    case CMD_RESUME:
+    case CMD_STOP:
+    case CMD_CANCEL:
+        control(ui, key->command);
+        break;
+    case CMD_NONE:
+        break;
+    }
+    return (struct wish){0};
+}
+
+static void help_key(struct ui *ui, int code)
+{
+    size_t n;
+    keys_all(&n);
+    if ((code == KEYS_DOWN || code == 'j' || code == KEYS_PAGE_DOWN) && ui->help_from + 1 < n)
+        ui->help_from++;
+    else if ((code == KEYS_UP || code == 'k' || code == KEYS_PAGE_UP) && ui->help_from > 0)
+        ui->help_from--;
+    else if (code == KEYS_ESC || code == '?' || code == 'q' || code == '\r')
+        ui->mode = MODE_NORMAL;
+}
+
+struct wish ui_key(struct ui *ui, int code)
+{
+    if (ui->mode == MODE_CONFIRM)
+        return confirm_key(ui, code);
+    if (ui->mode == MODE_HELP) {
+        help_key(ui, code);
+        return (struct wish){0};
+    }
+    if (ui->mode != MODE_NORMAL) {
+        line_key(ui, code);
+        return (struct wish){0};
+    }
+    const struct key *key = keys_find(code, ui->view, ui->control);
+    return key != NULL ? command_do(ui, key) : (struct wish){0};
+}
+
+/* Column of the name of that view in the second row; the width it takes there. */
+static int tab_at(enum view_kind kind, int *ret_width)
+{
+    int x = 0;
+    for (int i = 0; i < (int)kind; i++)
+        x += (int)strlen(view_of((enum view_kind)i)->name) + 4;
+    *ret_width = (int)strlen(view_of(kind)->name) + 2;
+    return x;
+}
+
+struct wish ui_click(struct ui *ui, int x, int y)
+{
+    if (ui->mode != MODE_NORMAL)
+        return (struct wish){0};
+    for (int i = 0; i < VIEWS && y == 1; i++) {
+        int width, from = tab_at((enum view_kind)i, &width);
+        if (x >= from && x < from + width)
+            ui->view = (enum view_kind)i;
+    }
+    const struct area *area = &ui->view_area;
+    if (y >= area->y && y < area->y + area->height)
+        view_of(ui->view)->click(moment_of(ui), &ui->focus, ui->states[ui->view], x - area->x,
+                                 y - area->y);
+    return (struct wish){0};
+}
+
+/* ---- drawing -------------------------------------------------------------------------------- */
+
+static void time_text(const struct ui *ui, const struct moment *moment, char *text, size_t size,
+                      struct pen_style *ret_style)
+{
+    char clock[TEXT_BYTES], span[TEXT_BYTES];
+    text_clock(clock, shown_ms(ui));
+    text_span(span, end_of_time(ui) - shown_ms(ui));
+    if (moment->stale_ms != 0) {
+        snprintf(text, size, "LOST since %s", text_clock(clock, moment->stale_ms));
+        *ret_style = (struct pen_style){ROLE_BAD, ROLE_TEXT, STYLE_BOLD | STYLE_REVERSE};
+    } else if (ui->time == TIME_LIVE && ui->ends_ms == 0) {
+        snprintf(text, size, "LIVE %s", clock);
+        *ret_style = (struct pen_style){ROLE_GOOD, ROLE_TEXT, STYLE_BOLD};
+    } else if (ui->time == TIME_PLAYING) {
+        snprintf(text, size, "PLAY x%s%d %s, %s ago", ui->speed < 0 ? "1/" : "",
+                 1 << abs(ui->speed), clock, span);
+        *ret_style = (struct pen_style){ROLE_WARN, ROLE_TEXT, STYLE_BOLD};
+    } else {
+        snprintf(text, size, "STOPPED %s, %s ago", clock, span);
+        *ret_style = (struct pen_style){ROLE_WARN, ROLE_TEXT, STYLE_BOLD | STYLE_REVERSE};
+    }
+}
+
+static void head_draw(const struct ui *ui, const struct moment *moment, struct area area)
+{
+    char time[192], rate[TEXT_BYTES], backlog[TEXT_BYTES];
+    struct pen_style style;
+    time_text(ui, moment, time, sizeof(time), &style);
+    int time_x = area.width - text_columns(time);
+    struct area left = area_columns(area, 0, time_x - 1);
+    int x = area_text(left, 0, 0, strong, "stint ");
+    x += area_print(left, x, 0, plain,
+                    "%zu node%s, %" PRId64 " of %" PRId64 " slots busy, %s jobs/s, %s waiting",
+                    moment->n_live, moment->n_live == 1 ? "" : "s", moment->running, moment->slots,
+                    text_short(rate, moment->rate), text_short(backlog, (double)moment->backlog));
+    area_print(left, x, 0, dim, "   %s", moment->store);
+    area_text(area, time_x, 0, style, time);
+    for (int i = 0; i < VIEWS; i++) {
+        int width;
+        bool here = i == (int)ui->view;
+        x = tab_at((enum view_kind)i, &width);
+        struct pen_style tab = {here ? ROLE_TITLE : ROLE_DIM, ROLE_TEXT,
+                                here ? STYLE_BOLD | STYLE_REVERSE : 0};
+        area_print(area, x, 1, tab, "%d %s", i + 1, view_of((enum view_kind)i)->name);
+    }
+}
+
+/* Where in what is kept the shown time is; events are marks on it. */
+static void scrubber_draw(const struct ui *ui, const struct moment *moment, struct area area)
+{
+    char from[TEXT_BYTES], to[TEXT_BYTES];
+    int64_t first_ms = moment->first_ms, last_ms = end_of_time(ui);
+    if (last_ms <= first_ms || area.width < 40)
+        return;
+    text_clock(from, first_ms);
+    text_clock(to, last_ms);
+    area_text(area, 0, 0, dim, from);
+    area_text(area, area.width - text_columns(to), 0, dim, to);
+    struct area bar = area_columns(area, text_columns(from) + 1,
+                                   area.width - text_columns(from) - text_columns(to) - 2);
+    area_fill(bar, area.grid->ascii ? '-' : 0x2500, dim);
+    double scale = (double)(bar.width - 1) / (double)(last_ms - first_ms);
+    for (size_t i = 0; i < moment->n_events; i++) {
+        enum event_kind kind = moment->events[i].kind;
+        bool loud = kind == EVENT_NODE_DIED || kind == EVENT_RESCUED || kind == EVENT_STORE;
+        if (loud)
+            area_put(bar, (int)((double)(moment->events[i].at_ms - first_ms) * scale), 0, '!',
+                     (struct pen_style){ROLE_BAD, ROLE_TEXT, STYLE_BOLD});
+    }
+    if (ui->diff_ms != 0)
+        area_put(bar, (int)((double)(ui->diff_ms - first_ms) * scale), 0, 'd', strong);
+    area_put(bar, (int)((double)(shown_ms(ui) - first_ms) * scale), 0,
+             area.grid->ascii ? 'O' : 0x25cf, (struct pen_style){ROLE_WARN, ROLE_TEXT, STYLE_BOLD});
+}
+
+static void foot_draw(const struct ui *ui, struct area area)
+{
+    static const char prompts[] = {[MODE_SEARCH] = '/', [MODE_FILTER] = '\\', [MODE_GO_TO] = ':'};
+    if (ui->mode == MODE_CONFIRM)
+        area_text(area, 0, 0, (struct pen_style){ROLE_WARN, ROLE_TEXT, STYLE_BOLD}, ui->question);
+    else if (ui->mode == MODE_SEARCH || ui->mode == MODE_FILTER || ui->mode == MODE_GO_TO)
+        area_print(area, 0, 0, plain, "%c%s_", prompts[ui->mode], ui->line);
+    else if (ui->now_ms < ui->told_until_ms)
+        area_text(area, 0, 0, (struct pen_style){ROLE_WARN, ROLE_TEXT, 0}, ui->told);
+    else if (ui->focus.filter[0] != '\0')
+        area_print(area, 0, 0, plain, "only what holds '%s' (Esc: all)", ui->focus.filter);
+    else
+        area_text(area, 0, 0, dim,
+                  "? help  1-6 views  Space stop time  , . events  / search  Enter in  Esc out  "
+                  "q quit");
+}
+
+static void help_draw(const struct ui *ui, struct area area)
+{
+    size_t n;
+    const struct key *keys = keys_all(&n);
+    const char *group = "";
+    int y = 0, column = area.width >= 110 ? area.width / 2 : area.width, x = 0;
+    for (size_t i = ui->help_from; i < n; i++) {
+        const struct key *key = &keys[i];
+        if (key->control && !ui->control)
+            continue;
+        bool fresh = strcmp(group, key->group) != 0;
+        if (y + (fresh ? 2 : 1) > area.height) {
+            x += column;
+            y = 0;
+            if (x + 20 > area.width)
+                break;
+            fresh = true;
+        }
+        struct area part = area_columns(area, x, column - 1);
+        if (fresh)
+            area_text(part, 1, y++, strong, key->group);
+        group = key->group;
+        area_text(part, 3, y, (struct pen_style){ROLE_KEY, ROLE_TEXT, STYLE_BOLD}, key->shown);
+        area_text(part, 13, y++, plain, key->help);
+    }
+}
+
+/* What changed between the moment kept for comparison and the one shown. */
+static void diff_draw(struct ui *ui, struct area area)
+{
+    const struct moment *then = past_moment(ui->past, ui->diff_ms, WINDOW_MS, 0, false);
+    int64_t done = then->done, failed = then->failed, backlog = then->backlog;
+    size_t live = then->n_live;
+    const struct moment *now = moment_of(ui);
+    char span[TEXT_BYTES], a[TEXT_BYTES];
+    int64_t ms = now->at_ms - ui->diff_ms;
+    text_span(span, ms < 0 ? -ms : ms);
+    text_clock(a, ui->diff_ms);
+    area_print(area, 0, 0, strong,
+               "since %s (%s%s): nodes %+d, done %+" PRId64 ", failed %+" PRId64
+               ", waiting %+" PRId64,
+               a, ms < 0 ? "-" : "", span, (int)now->n_live - (int)live, now->done - done,
+               now->failed - failed, now->backlog - backlog);
+}
+
+/* The last picture stays, grey, when the store is gone. */
+static void grey(struct area area)
+{
+    for (int y = 0; y < area.height; y++)
+        for (int x = 0; x < area.width; x++) {
+            struct cell *cell = &area.grid->cells[(area.y + y) * area.grid->width + area.x + x];
+            cell->fore = ROLE_DIM;
+            cell->back = ROLE_TEXT;
+        }
+}
+
+void ui_draw(struct ui *ui, struct grid *grid)
+{
+    struct area all = grid_area(grid);
+    grid_clear(grid);
+    bool scrubber = ui->time != TIME_LIVE || ui->ends_ms != 0;
+    int foot = scrubber ? 2 : 1, diff = ui->diff_ms != 0 ? 1 : 0;
+    if (diff != 0)
+        diff_draw(ui, area_rows(all, HEAD_ROWS, 1));
+    const struct moment *moment = moment_of(ui);
+    head_draw(ui, moment, area_rows(all, 0, HEAD_ROWS));
+    ui->view_area = area_rows(all, HEAD_ROWS + diff, grid->height - HEAD_ROWS - diff - foot);
+    if (ui->mode == MODE_HELP)
+        help_draw(ui, ui->view_area);
+    else
+        view_of(ui->view)->draw(moment, &ui->focus, ui->states[ui->view], ui->view_area);
+    if (moment->stale_ms != 0) {
+        grey(ui->view_area);
+        area_print(area_rows(all, grid->height - foot, 1), 0, 0,
+                   (struct pen_style){ROLE_BAD, ROLE_TEXT, STYLE_BOLD},
+                   "the datastore cannot be read: %s", moment->trouble);
+        if (foot == 1)
+            return;
+    } else if (scrubber) {
+        scrubber_draw(ui, moment, area_rows(all, grid->height - 2, 1));
+    }
+    foot_draw(ui, area_rows(all, grid->height - 1, 1));
+}

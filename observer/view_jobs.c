@@ -1,0 +1,446 @@
+/* The jobs: a page of the list, and one job in detail. It is the one view that reads as it goes:
+ * rows are as they are now, also while the rest shows the past. Pure: the page comes from outside.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "observer/list.h"
+#include "observer/text.h"
+
+enum { PAGES_MAX = 4096 };
+
+struct jobs_state {
+    struct list_state list;
+    int64_t pages[PAGES_MAX]; /* after_id of the pages before this one */
+    size_t page;
+    bool detail;
+    int detail_from; /* first line shown of it */
+    size_t shown;    /* which states: index in `shown` below */
+};
+
+enum column { MARK, ID, STATE, TYPE, RUN, NODE, CREATED, TOOK, COMMAND };
+
+static const struct list_column columns[] = {
+    [MARK] = {"", 1, 0, 0, false},
+    [ID] = {"ID", 12, 0, 0, true},
+    [STATE] = {"STATE", 9, 0, 0, false},
+    [TYPE] = {"TYPE", 8, 0, 4, false},
+    [RUN] = {"RUN", 3, 0, 3, true},
+    [NODE] = {"NODE", 12, 0, 2, false},
+    [CREATED] = {"SUBMITTED", 9, 0, 5, false},
+    [TOOK] = {"TOOK", 7, 0, 1, true},
+    [COMMAND] = {"WHAT", 10, 1, 0, false},
+};
+
+static const struct {
+    const char *name;
+    uint32_t states;
+} shown[] = {
+    {"all", 0},
+    {"queued", 1U << JOB_QUEUED},
+    {"failed", 1U << JOB_FAILED},
+    {"done", 1U << JOB_DONE},
+    {"cancelled", 1U << JOB_CANCELLED},
+};
+
+static const struct pen_style plain = {ROLE_TEXT, ROLE_TEXT, 0};
+static const struct pen_style dim = {ROLE_DIM, ROLE_TEXT, 0};
+
+struct page_ctx {
+    const struct moment *moment;
+    const struct focus *focus;
+};
+
+static const struct job *job_at(void *ctx, size_t row)
+{
+    return &((const struct page_ctx *)ctx)->focus->page->jobs[row];
+}
+
+static int64_t row_key(void *ctx, size_t row)
+{
+    return job_at(ctx, row)->id;
+}
+
+/* Arguments as one line; what is not printable is left to the grid. */
+static void command_text(const struct job *job, char *text, size_t size)
+{
+    size_t used = 0;
+    const char *args = (const char *)job->argv.data;
+    for (size_t i = 0; i + 1 < job->argv.len && used + 1 < size; i++)
+        text[used++] = args[i] == '\0' || args[i] == '\n' ? ' ' : args[i];
+    text[used] = '\0';
+}
+
+static bool runs_now(const struct moment *moment, const struct job *job, int32_t *ret_node)
+{
+    for (size_t i = 0; i < moment->n_live; i++)
+        for (size_t k = 0; k < moment->nodes[i].node.n_running; k++)
+            if (moment->nodes[i].node.running[k].id == job->id) {
+                *ret_node = (int32_t)i;
+                return job->state == JOB_QUEUED;
+            }
+    return false;
+}
+
+static void row_text(void *ctx, size_t row, char *text, size_t size)
+{
+    const struct job *job = job_at(ctx, row);
+    char command[256];
+    command_text(job, command, sizeof(command));
+    snprintf(text, size, "%" PRId64 " %s %s %s", id_seq(job->id), job_state_name(job->state),
+             job->type, command);
+}
+
+static void right_text(struct area cell, struct pen_style style, const char *text)
+{
+    int space = cell.width - text_columns(text);
+    area_text(cell, space > 0 ? space : 0, 0, style, text);
+}
+
+static bool marked(const struct focus *focus, int64_t job)
+{
+    for (size_t i = 0; i < focus->n_marks; i++)
+        if (focus->marks[i] == job)
+            return true;
+    return false;
+}
+
+static void state_draw(const struct moment *moment, const struct job *job, struct area cell)
+{
+    static const struct {
+        enum role role;
+        uint32_t code;
+    } looks[JOB_STATES] = {
+        [JOB_QUEUED] = {ROLE_QUEUED, '.'},  [JOB_SCHEDULED] = {ROLE_QUEUED, 't'},
+        [JOB_BLOCKED] = {ROLE_QUEUED, 'b'}, [JOB_DONE] = {ROLE_DONE, '+'},
+        [JOB_FAILED] = {ROLE_FAILED, 'x'},  [JOB_CANCELLED] = {ROLE_CANCELLED, '-'},
+    };
+    int32_t node;
+    if (runs_now(moment, job, &node))
+        area_text(cell, 0, 0, (struct pen_style){ROLE_BUSY, ROLE_TEXT, STYLE_BOLD}, "running");
+    else
+        area_text(cell, 0, 0, (struct pen_style){looks[job->state].role, ROLE_TEXT, 0},
+                  job_state_name(job->state));
+}
+
+static void node_draw(const struct moment *moment, const struct job *job, struct area cell)
+{
+    int32_t node = -1;
+    if (!runs_now(moment, job, &node) && job->node != 0)
+        node = moment_node_index(moment, job->node);
+    if (node < 0)
+        area_text(cell, 0, 0, dim, job->node != 0 ? "gone" : "-");
+    else
+        area_text(
+            cell, 0, 0,
+            (struct pen_style){(enum role)(ROLE_NODE + moment->nodes[node].colour % NODE_COLOURS),
+                               ROLE_TEXT, 0},
+            moment->nodes[node].node.name);
+}
+
+static void cell_draw(void *ctx, size_t row, size_t column, struct area cell)
+{
+    const struct page_ctx *page = ctx;
+    const struct job *job = job_at(ctx, row);
+    char text[512];
+    switch ((enum column)column) {
+    case MARK:
+        if (marked(page->focus, job->id))
+            area_put(cell, 0, 0, '*', (struct pen_style){ROLE_WARN, ROLE_TEXT, STYLE_BOLD});
+        break;
+    case ID:
+        right_text(cell, plain, text_count(text, id_seq(job->id)));
+        break;
+    case STATE:
+        state_draw(page->moment, job, cell);
+        break;
+    case TYPE:
+        area_text(cell, 0, 0, plain, job->type);
+        break;
+    case RUN:
+        snprintf(text, sizeof(text), "%d", job->run);
+        right_text(cell, job->run > 1 ? (struct pen_style){ROLE_WARN, ROLE_TEXT, 0} : plain, text);
+        break;
+    case NODE:
+        node_draw(page->moment, job, cell);
+        break;
+    case CREATED:
+        area_text(cell, 0, 0, dim, text_clock(text, job->created_ms));
+        break;
+    case TOOK:
+        right_text(cell, plain,
+                   job->finished_ms != 0 && job->started_ms != 0
+                       ? text_span(text, job->finished_ms - job->started_ms)
+                       : "-");
+        break;
+    case COMMAND:
+        command_text(job, text, sizeof(text));
+        area_text(cell, 0, 0, plain, text);
+        break;
+    }
+}
+
+static struct list list_of(struct page_ctx *ctx)
+{
+    return (struct list){
+        .columns = columns,
+        .n_columns = sizeof(columns) / sizeof(columns[0]),
+        .n = ctx->focus->page != NULL ? ctx->focus->page->n : 0,
+        .ctx = ctx,
+        .key = row_key,
+        .draw = cell_draw,
+        .text = row_text,
+    };
+}
+
+/* ---- the detail ----------------------------------------------------------------------------- */
+
+struct lines {
+    struct area area;
+    int skip, y;
+};
+
+static void line_put(struct lines *lines, struct pen_style style, const char *text)
+{
+    if (lines->skip > 0)
+        lines->skip--;
+    else if (lines->y < lines->area.height)
+        area_text(lines->area, 1, lines->y++, style, text);
+}
+
+__attribute__((format(printf, 3, 4))) static void line_print(struct lines *lines, const char *name,
+                                                             const char *format, ...)
+{
+    char text[1024];
+    int len = snprintf(text, sizeof(text), "%-13s", name);
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text + len, sizeof(text) - (size_t)len, format, args);
+    va_end(args);
+    line_put(lines, plain, text);
+}
+
+/* Output line by line, cut at what a line holds. */
+static void output_put(struct lines *lines, struct bytes output)
+{
+    const char *at = (const char *)output.data, *end = at + output.len;
+    while (at < end) {
+        const char *stop = memchr(at, '\n', (size_t)(end - at));
+        size_t len = (size_t)((stop != NULL ? stop : end) - at);
+        char text[512];
+        snprintf(text, sizeof(text), "  %.*s", (int)(len < 500 ? len : 500), at);
+        line_put(lines, dim, text);
+        at = stop != NULL ? stop + 1 : end;
+    }
+}
+
+static void attempt_put(struct lines *lines, const struct moment *moment,
+                        const struct job_attempt *attempt)
+{
+    char took[TEXT_BYTES], at[TEXT_BYTES];
+    int32_t node = moment_node_index(moment, attempt->node);
+    line_print(lines, "", "run %d on %s at %s, %s: %s%s%s", attempt->run,
+               node >= 0 ? moment->nodes[node].node.name : "a node that is gone",
+               text_clock(at, attempt->started_ms),
+               text_span(took, attempt->finished_ms - attempt->started_ms),
+               attempt->interrupted ? "interrupted"
+               : attempt->timed_out ? "timed out"
+                                    : "failed",
+               attempt->error != NULL ? ": " : "", attempt->error != NULL ? attempt->error : "");
+    output_put(lines, attempt->output);
+}
+
+static void ending_put(struct lines *lines, const struct moment *moment,
+                       const struct job_ending *ending)
+{
+    if (ending->signal != 0)
+        line_print(lines, "ended by", "signal %d%s", ending->signal,
+                   ending->timed_out ? ", past its time-out" : "");
+    else if (ending->exit_code >= 0)
+        line_print(lines, "exit status", "%d", ending->exit_code);
+    if (ending->error != NULL)
+        line_print(lines, "error", "%s", ending->error);
+    if (ending->user_ms + ending->sys_ms > 0 || ending->maxrss_kb > 0)
+        line_print(lines, "used", "%.2f s user, %.2f s system, %.1f MB",
+                   (double)ending->user_ms / 1000, (double)ending->sys_ms / 1000,
+                   (double)ending->maxrss_kb / 1024);
+    if (ending->n_trace > 0)
+        line_print(lines, "earlier runs", "%zu", ending->n_trace);
+    for (size_t i = 0; i < ending->n_trace; i++)
+        attempt_put(lines, moment, &ending->trace[i]);
+    if (ending->output.len > 0)
+        line_print(lines, "output", "the last %zu of %" PRIu64 " bytes", ending->output.len,
+                   ending->output_total);
+    output_put(lines, ending->output);
+}
+
+static void detail_draw(const struct moment *moment, const struct focus *focus, int from,
+                        struct area area)
+{
+    const struct jobs_page *page = focus->page;
+    const struct job *job = page != NULL ? page->detail : NULL;
+    if (job == NULL || job->id != focus->job) {
+        area_text(area, 1, 0, dim, "reading ...");
+        return;
+    }
+    struct lines lines = {.area = area, .skip = from};
+    char text[512], a[TEXT_BYTES], b[TEXT_BYTES];
+    int32_t node;
+    line_print(&lines, "job", "%s", text_count(a, id_seq(job->id)));
+    if (runs_now(moment, job, &node))
+        line_print(&lines, "state", "running on %s", moment->nodes[node].node.name);
+    else
+        line_print(&lines, "state", "%s", job_state_name(job->state));
+    line_print(&lines, "type", "%s", job->type);
+    command_text(job, text, sizeof(text));
+    if (text[0] != '\0')
+        line_print(&lines, "command", "%s", text);
+    if (job->batch != NULL)
+        line_print(&lines, "batch", "%s", job->batch);
+    line_print(&lines, "run", "%d of %d attempts, %d interruptions", job->run,
+               job_max_attempts(job), job->interruptions);
+    line_print(&lines, "submitted", "%s", text_clock(a, job->created_ms));
+    if (job->started_ms != 0)
+        line_print(&lines, "started", "%s, %s later", text_clock(a, job->started_ms),
+                   text_span(b, job->started_ms - job->created_ms));
+    if (job->finished_ms != 0)
+        line_print(&lines, "finished", "%s, %s later", text_clock(a, job->finished_ms),
+                   text_span(b, job->finished_ms - job->started_ms));
+    if (job->ending != NULL)
+        ending_put(&lines, moment, job->ending);
+}
+
+/* ---- the view ------------------------------------------------------------------------------- */
+
+static void ask_make(struct jobs_state *state, struct focus *focus, uint32_t rows)
+{
+    focus->ask = (struct jobs_ask){
+        .after_id = state->page > 0 ? state->pages[state->page - 1] : 0,
+        .detail = state->detail ? focus->job : 0,
+        .states = shown[state->shown].states,
+        .rows = rows,
+    };
+}
+
+static void jobs_draw(const struct moment *moment, struct focus *focus, void *own, struct area area)
+{
+    struct jobs_state *state = own;
+    struct page_ctx ctx = {moment, focus};
+    struct list list = list_of(&ctx);
+    int rows = area.height > 3 ? area.height - 2 : 1;
+    ask_make(state, focus, (uint32_t)rows);
+    if (state->detail) {
+        detail_draw(moment, focus, state->detail_from, area);
+        return;
+    }
+    char at[TEXT_BYTES];
+    const struct jobs_page *page = focus->page;
+    area_print(area, 0, 0, dim, "%s, newest first, page %zu%s   read at %s%s   Tab: others",
+               shown[state->shown].name, state->page + 1,
+               page != NULL && page->more ? " (PgDn: more)" : "",
+               page != NULL ? text_clock(at, page->at_ms) : "-",
+               moment->live ? "" : ", not in the past");
+    if (list.n == 0) {
+        area_text(area, 2, 2, dim,
+                  page == NULL || page->at_ms == 0 ? "reading ..." : "no such job");
+        return;
+    }
+    size_t chosen = list_draw(&list, &state->list, focus, area_rows(area, 1, area.height - 1));
+    focus->job = chosen < list.n ? page->jobs[chosen].id : 0;
+}
+
+static bool page_step(struct jobs_state *state, const struct focus *focus, bool on)
+{
+    const struct jobs_page *page = focus->page;
+    if (on && page != NULL && page->more && page->n > 0 && state->page < PAGES_MAX)
+        state->pages[state->page++] = page->jobs[page->n - 1].id;
+    else if (!on && state->page > 0)
+        state->page--;
+    else
+        return false;
+    state->list = (struct list_state){0};
+    return true;
+}
+
+static void mark(struct focus *focus)
+{
+    for (size_t i = 0; i < focus->n_marks; i++)
+        if (focus->marks[i] == focus->job) {
+            focus->marks[i] = focus->marks[--focus->n_marks];
+            return;
+        }
+    if (focus->job != 0 && focus->n_marks < FOCUS_MARKS_MAX)
+        focus->marks[focus->n_marks++] = focus->job;
+}
+
+static bool detail_move(struct jobs_state *state, enum move move)
+{
+    int by = move == MOVE_UP          ? -1
+             : move == MOVE_DOWN      ? 1
+             : move == MOVE_PAGE_UP   ? -10
+             : move == MOVE_PAGE_DOWN ? 10
+                                      : 0;
+    if (move == MOVE_OUT) {
+        state->detail = false;
+        state->detail_from = 0;
+        return true;
+    }
+    state->detail_from += by;
+    if (state->detail_from < 0 || move == MOVE_FIRST)
+        state->detail_from = 0;
+    return by != 0 || move == MOVE_FIRST;
+}
+
+static bool jobs_move(const struct moment *moment, struct focus *focus, void *own, enum move move)
+{
+    struct jobs_state *state = own;
+    struct page_ctx ctx = {moment, focus};
+    struct list list = list_of(&ctx);
+    if (state->detail)
+        return detail_move(state, move);
+    switch (move) {
+    case MOVE_IN:
+        state->detail = focus->job != 0;
+        return state->detail;
+    case MOVE_NEXT:
+    case MOVE_SORT:
+        state->shown = (state->shown + 1) % (sizeof(shown) / sizeof(shown[0]));
+        state->page = 0;
+        state->list = (struct list_state){0};
+        return true;
+    case MOVE_PAGE_DOWN:
+    case MOVE_RIGHT:
+        return page_step(state, focus, true);
+    case MOVE_PAGE_UP:
+    case MOVE_LEFT:
+        return page_step(state, focus, false);
+    case MOVE_MARK:
+        mark(focus);
+        list_move(&list, &state->list, focus, MOVE_DOWN);
+        return true;
+    case MOVE_OUT:
+        focus->n_marks = 0;
+        return false;
+    default:
+        return list_move(&list, &state->list, focus, move);
+    }
+}
+
+static bool jobs_click(const struct moment *moment, struct focus *focus, void *own, int x, int y)
+{
+    (void)x;
+    struct jobs_state *state = own;
+    struct page_ctx ctx = {moment, focus};
+    struct list list = list_of(&ctx);
+    return !state->detail && y > 0 && list_click(&list, &state->list, focus, y - 1);
+}
+
+const struct view view_jobs = {
+    .kind = VIEW_JOBS,
+    .name = "Jobs",
+    .state_bytes = sizeof(struct jobs_state),
+    .draw = jobs_draw,
+    .move = jobs_move,
+    .click = jobs_click,
+};
