@@ -173,7 +173,7 @@ static int children_reap(struct selftest *test)
     int how, status = CLI_OK;
     while (status == CLI_OK && process_ended(&pid, &how) == 1) {
         if (test->feed.pid == pid)
-            status = feed_ended(test, how);
+            status = feeder_ended(test, how);
         else
             (void)fleet_ended(test, pid, how); /* or an orphan of one that was killed */
     }
@@ -197,7 +197,7 @@ static int tick(struct selftest *test, bool chaos)
     if (status == CLI_OK)
         status = fleet_tick(test, chaos);
     if (status == CLI_OK)
-        status = feed_tick(test, chaos);
+        status = feeder_tick(test, chaos);
     if (status == CLI_OK)
         status = look_tick(test);
     interrupt_wait(&test->interrupt, -1, TICK_MS);

@@ -118,9 +118,9 @@ struct feed {
 
 /* Starts the next submit when it is due and the backlog leaves room, kills it where that was
  * wanted. CLI_OK, or a status, printed. */
-int feed_tick(struct selftest *test, bool more);
-int feed_ended(struct selftest *test, int how);
-void feed_cut(struct selftest *test, uint32_t share);
+int feeder_tick(struct selftest *test, bool more);
+int feeder_ended(struct selftest *test, int how);
+void feeder_cut(struct selftest *test, uint32_t share);
 
 /* ---- nodes and what is done to them (selftest_fleet.c) --------------------------------------- */
 

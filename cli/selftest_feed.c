@@ -88,13 +88,13 @@ static void cut_if_due(struct feed *feed)
     feed->cut_sent = true;
 }
 
-void feed_cut(struct selftest *test, uint32_t share)
+void feeder_cut(struct selftest *test, uint32_t share)
 {
     test->feed.cut_wanted = true;
     test->feed.cut_share = share;
 }
 
-int feed_tick(struct selftest *test, bool more)
+int feeder_tick(struct selftest *test, bool more)
 {
     struct feed *feed = &test->feed;
     if (feed->pid != 0)
@@ -179,7 +179,7 @@ static void last_words(const struct selftest *test, char *line, size_t size)
     free(path);
 }
 
-int feed_ended(struct selftest *test, int how)
+int feeder_ended(struct selftest *test, int how)
 {
     struct feed *feed = &test->feed;
     bool cut = feed->cut_sent && WIFSIGNALED(how);

@@ -155,7 +155,7 @@ static bool fault_do(struct selftest *test)
     if (kind == FAULT_CUT) {
         if (test->feed.cut_wanted)
             return false;
-        feed_cut(test, fleet->next.target % 1000);
+        feeder_cut(test, fleet->next.target % 1000);
         return true;
     }
     struct member *member = target_find(test);
