@@ -11,7 +11,7 @@
 #include "cli/cli.h"
 #include "observer/feed.h"
 #include "observer/term.h"
-#include "observer/ui.h"
+#include "observer/wishes.h"
 
 enum {
     FRAME_MS = 250,
@@ -47,15 +47,11 @@ static int store_open(void *ctx, struct datastore **ret_ds, struct error *err)
 
 /* ---- wishes: through the same door as the command line -------------------------------------- */
 
-static void wish_node(struct observer *observer, int64_t node, enum node_desired desired)
-{
-    (void)observer, (void)node, (void)desired;
-}
-
 static void wish_do(struct observer *observer, const struct wish *wish)
 {
-    if (wish->kind == WISH_NODE_PAUSE)
-        wish_node(observer, wish->node, DESIRED_PAUSED);
+    char who[LIMIT_NAME_BYTES + 1];
+    cli_who(who);
+    wish_start(observer->async, observer->ui, ui_moment(observer->ui), wish, who);
 }
 
 /* ---- the loop ------------------------------------------------------------------------------- */
@@ -84,7 +80,7 @@ static bool keys_take(struct observer *observer)
             return true;
         if (wish.kind == WISH_REDRAW)
             term_redraw();
-        else
+        else if (wish.kind != WISH_NONE)
             wish_do(observer, &wish);
     }
     return false;

@@ -172,6 +172,11 @@ static const struct moment *moment_of(struct ui *ui)
                        ui->view == VIEW_TIMELINE ? ui->focus.zoom_ms : 0, ui->time == TIME_LIVE);
 }
 
+const struct moment *ui_moment(struct ui *ui)
+{
+    return moment_of(ui);
+}
+
 static void ask(struct ui *ui, struct wish wish, const char *what, const char *whom)
 {
     ui->asked = wish;
@@ -213,12 +218,18 @@ static void control_queue(struct ui *ui, enum command command)
 static void control_job(struct ui *ui)
 {
     char text[TEXT_BYTES];
-    if (ui->focus.job == 0) {
+    const struct focus *focus = &ui->focus;
+    struct wish wish = {.kind = WISH_JOB_CANCEL, .jobs = &focus->job, .n_jobs = 1};
+    if (focus->n_marks > 0) {
+        wish.jobs = focus->marks;
+        wish.n_jobs = focus->n_marks;
+        snprintf(text, sizeof(text), "%zu jobs that are marked", focus->n_marks);
+        ask(ui, wish, "Cancel the", text);
+    } else if (focus->job != 0) {
+        ask(ui, wish, "Cancel job", text_count(text, id_seq(focus->job)));
+    } else {
         ui_tell(ui, "choose a job first");
-        return;
     }
-    ask(ui, (struct wish){.kind = WISH_JOB_CANCEL, .job = ui->focus.job}, "Cancel job",
-        text_count(text, id_seq(ui->focus.job)));
 }
 
 static void control(struct ui *ui, enum command command)

@@ -25,7 +25,8 @@ enum wish_kind {
 struct wish {
     enum wish_kind kind;
     int64_t node;
-    int64_t job;
+    const int64_t *jobs; /* borrowed until the next call into the ui */
+    size_t n_jobs;
     char queue[LIMIT_NAME_BYTES + 1];
 };
 
@@ -39,6 +40,7 @@ void ui_clock(struct ui *ui, int64_t store_ms);
 struct wish ui_key(struct ui *ui, int code);
 struct wish ui_click(struct ui *ui, int x, int y);
 void ui_draw(struct ui *ui, struct grid *grid);
+const struct moment *ui_moment(struct ui *ui); /* what is shown; until the next call */
 
 /* A line at the bottom for a few seconds: what came of a wish, say. */
 void ui_tell(struct ui *ui, const char *format, ...) __attribute__((format(printf, 2, 3)));
