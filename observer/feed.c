@@ -25,7 +25,7 @@ enum {
 struct reader {
     struct feed *feed;
     struct ds_run run;
-    struct ds_step steps[3];
+    struct ds_step steps[4];
     bool under_way;
     uint64_t due_ms;
 };
@@ -133,6 +133,7 @@ static void reading_done(struct ds_run *run, void *ctx)
         const struct ds_nodes_read *nodes = &run->steps[0].nodes_read;
         const struct ds_lanes_read *lanes = &run->steps[1].lanes_read;
         const struct ds_queues_read *queues = &run->steps[2].queues_read;
+        const struct ds_stints_read *totals = &run->steps[3].stints_read;
         clock_note(feed, nodes);
         struct past_reading reading = {
             .at_ms = feed_store_ms(feed),
@@ -142,6 +143,8 @@ static void reading_done(struct ds_run *run, void *ctx)
             .n_lanes = lanes->ret_n,
             .queues = queues->ret_queues,
             .n_queues = queues->ret_n,
+            .totals = totals->ret_rows,
+            .n_totals = totals->ret_n,
         };
         if (feed->tap.reading != NULL)
             feed->tap.reading(feed->tap.ctx, &reading);
@@ -170,7 +173,11 @@ static void reading_start(struct feed *feed)
         (struct ds_step){.kind = DS_NODES_READ, .nodes_read = {.live_only = !all}};
     feed->reading.steps[1] = (struct ds_step){.kind = DS_LANES_READ, .lanes_read = {.lane = -1}};
     feed->reading.steps[2] = (struct ds_step){.kind = DS_QUEUES_READ};
-    reader_push(&feed->reading, 3, reading_done);
+    feed->reading.steps[3] = (struct ds_step){
+        .kind = DS_STINTS_READ,
+        .stints_read = {.lane = -1, .totals_only = true, .rows_max = LIMIT_LANES},
+    };
+    reader_push(&feed->reading, 4, reading_done);
 }
 
 /* ---- before --------------------------------------------------------------------------------- */

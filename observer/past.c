@@ -432,6 +432,13 @@ void past_add_reading(struct past *past, const struct past_reading *reading)
         lane_state_add(past, track, reading->at_ms, id_seq(lane->head), id_seq(lane->tail),
                        lane->pool, lane->n_pool);
     }
+    for (size_t i = 0; i < reading->n_totals; i++) {
+        const struct stint_row *row = &reading->totals[i];
+        struct lane_track *track = lane_get(past, id_lane(row->range.a));
+        track->done = row->done;
+        track->failed = row->failed;
+        track->cancelled = row->cancelled;
+    }
     for (size_t i = 0; i < reading->n_queues; i++)
         queue_take(past, &reading->queues[i], reading->at_ms);
     time_note(past, reading->at_ms);

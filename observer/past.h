@@ -29,6 +29,8 @@ struct past_reading {
     size_t n_lanes;
     const struct queue *queues;
     size_t n_queues;
+    const struct stint_row *totals; /* of each lane that has any: what ended, summed up */
+    size_t n_totals;
 };
 void past_add_reading(struct past *past, const struct past_reading *reading);
 

@@ -58,6 +58,7 @@ struct lane_track {
     size_t n, max;
     struct finished finished;
     bool complete;
+    int64_t done, failed, cancelled; /* all that ended, as the store sums it up */
 };
 
 struct queue_state {

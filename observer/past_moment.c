@@ -231,31 +231,38 @@ static double per_second(int64_t now, int64_t before, int64_t ms)
     return ms > 0 && now > before ? (double)(now - before) * 1000 / (double)ms : 0;
 }
 
-static void queue_add_lane(const struct past *past, struct moment *moment,
+/* Now, the store's own sums are exact; of the past, the ranges that had ended by then are. */
+static void ended_add(const struct lane_track *track, const struct moment *moment,
+                      const struct moment_lane *lane, struct moment_queue *queue)
+{
+    struct finished_counts ended = {.done = (double)track->done,
+                                    .failed = (double)track->failed,
+                                    .cancelled = (double)track->cancelled};
+    if (!moment->live)
+        ended = finished_count(lane->finished, 1, lane->head);
+    queue->done += (int64_t)ended.done;
+    queue->failed += (int64_t)ended.failed;
+    queue->cancelled += (int64_t)ended.cancelled;
+}
+
+static void queue_add_lane(const struct lane_track *track, struct moment *moment,
                            const struct moment_lane *lane)
 {
     enum { RATE_MS = 10000 };
     struct moment_queue *queue = queue_get(moment, lane->name.queue);
+    const struct lane_state *before = lane_at(track, moment->at_ms - RATE_MS);
     int64_t held = 0, pooled = 0;
     for (size_t i = 0; i < lane->n_held; i++)
         *(lane->held[i].node < 0 ? &pooled : &held) += lane->held[i].b - lane->held[i].a;
-    struct finished_counts ended = finished_count(lane->finished, 1, lane->head);
     queue->waiting += lane->tail - lane->head + pooled;
     queue->held += held;
     queue->running += (int64_t)lane->n_running;
-    queue->done += (int64_t)ended.done;
-    queue->failed += (int64_t)ended.failed;
-    queue->cancelled += (int64_t)ended.cancelled;
     moment->backlog += lane->tail - lane->head + pooled;
-    for (size_t i = 0; i < past->n_lanes; i++) {
-        const struct lane_state *before = past->lanes[i]->number == lane->number
-                                              ? lane_at(past->lanes[i], moment->at_ms - RATE_MS)
-                                              : NULL;
-        if (before == NULL)
-            continue;
-        queue->rate_in += per_second(lane->tail, before->tail, RATE_MS);
-        queue->rate_out += per_second(lane->head, before->head, RATE_MS);
-    }
+    ended_add(track, moment, lane, queue);
+    if (before == NULL)
+        return;
+    queue->rate_in += per_second(lane->tail, before->tail, RATE_MS);
+    queue->rate_out += per_second(lane->head, before->head, RATE_MS);
 }
 
 static int queue_compare(const void *a, const void *b)
@@ -271,8 +278,11 @@ static void queues_make(const struct past *past, struct moment *moment)
     for (size_t i = 0; i < past->n_queues; i++)
         if (past->queues[i].at_ms <= moment->at_ms)
             queue_get(moment, past->queues[i].queue.name)->queue = past->queues[i].queue;
-    for (size_t i = 0; i < moment->n_lanes; i++)
-        queue_add_lane(past, moment, &moment->lanes[i]);
+    for (size_t i = 0, k = 0; i < moment->n_lanes; i++) {
+        while (past->lanes[k]->number != moment->lanes[i].number)
+            k++;
+        queue_add_lane(past->lanes[k], moment, &moment->lanes[i]);
+    }
     qsort(moment->queues, moment->n_queues, sizeof(*moment->queues), queue_compare);
 }
 
