@@ -101,6 +101,7 @@ void past_free(struct past *past)
         track_free(past, past->tracks[i]);
     for (size_t i = 0; i < past->n_lanes; i++)
         lane_free(past, past->lanes[i]);
+    past->bytes -= past->n_events * sizeof(*past->events);
     assert(past->bytes == 0);
     free(past->tracks);
     free(past->lanes);

@@ -238,7 +238,9 @@ static bool cluster_move(const struct moment *moment, struct focus *focus, void 
 {
     struct cluster_state *state = own;
     struct list list = list_of(moment);
-    return list_move(&list, &state->list, focus, move);
+    bool moved = list_move(&list, &state->list, focus, move);
+    focus->node = state->list.chosen;
+    return moved;
 }
 
 static bool cluster_click(const struct moment *moment, struct focus *focus, void *own, int x, int y)
@@ -246,7 +248,9 @@ static bool cluster_click(const struct moment *moment, struct focus *focus, void
     (void)x;
     struct cluster_state *state = own;
     struct list list = list_of(moment);
-    return list_click(&list, &state->list, focus, y);
+    bool there = list_click(&list, &state->list, focus, y);
+    focus->node = state->list.chosen;
+    return there;
 }
 
 const struct view view_cluster = {

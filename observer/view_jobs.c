@@ -417,14 +417,18 @@ static bool jobs_move(const struct moment *moment, struct focus *focus, void *ow
         return page_step(state, focus, false);
     case MOVE_MARK:
         mark(focus);
-        list_move(&list, &state->list, focus, MOVE_DOWN);
+        if (list_move(&list, &state->list, focus, MOVE_DOWN))
+            focus->job = state->list.chosen;
         return true;
     case MOVE_OUT:
         focus->n_marks = 0;
         return false;
     default:
-        return list_move(&list, &state->list, focus, move);
+        break;
     }
+    bool moved = list_move(&list, &state->list, focus, move);
+    focus->job = moved ? state->list.chosen : focus->job;
+    return moved;
 }
 
 static bool jobs_click(const struct moment *moment, struct focus *focus, void *own, int x, int y)
@@ -433,7 +437,10 @@ static bool jobs_click(const struct moment *moment, struct focus *focus, void *o
     struct jobs_state *state = own;
     struct page_ctx ctx = {moment, focus};
     struct list list = list_of(&ctx);
-    return !state->detail && y > 0 && list_click(&list, &state->list, focus, y - 1);
+    if (state->detail || y < 1 || !list_click(&list, &state->list, focus, y - 1))
+        return false;
+    focus->job = state->list.chosen;
+    return true;
 }
 
 const struct view view_jobs = {

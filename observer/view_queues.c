@@ -138,11 +138,21 @@ static void queues_draw(const struct moment *moment, struct focus *focus, void *
         snprintf(focus->queue, sizeof(focus->queue), "%s", moment->queues[chosen].queue.name);
 }
 
+static void chosen_note(const struct moment *moment, const struct list_state *state,
+                        struct focus *focus)
+{
+    for (size_t i = 0; i < moment->n_queues; i++)
+        if (row_key((void *)moment, i) == state->chosen)
+            snprintf(focus->queue, sizeof(focus->queue), "%s", moment->queues[i].queue.name);
+}
+
 static bool queues_move(const struct moment *moment, struct focus *focus, void *own, enum move move)
 {
     struct queues_state *state = own;
     struct list list = list_of(moment);
-    return list_move(&list, &state->list, focus, move);
+    bool moved = list_move(&list, &state->list, focus, move);
+    chosen_note(moment, &state->list, focus);
+    return moved;
 }
 
 static bool queues_click(const struct moment *moment, struct focus *focus, void *own, int x, int y)
@@ -150,7 +160,9 @@ static bool queues_click(const struct moment *moment, struct focus *focus, void 
     (void)x;
     struct queues_state *state = own;
     struct list list = list_of(moment);
-    return list_click(&list, &state->list, focus, y);
+    bool there = list_click(&list, &state->list, focus, y);
+    chosen_note(moment, &state->list, focus);
+    return there;
 }
 
 const struct view view_queues = {

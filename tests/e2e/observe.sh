@@ -1,0 +1,179 @@
+#!/bin/bash
+# Goal: the observer shows nodes that are started, stopped and killed, takes every key there is,
+# survives its datastore and its own end, and leaves the terminal as it was.
+# Method: the real program in a terminal of tmux, on a socket of this test; screens are read as text.
+. "$(dirname "$0")/lib.sh"
+export LC_ALL=C.UTF-8
+unset TMUX
+
+screen()
+{
+    tmux -S "$WORK/tmux" capture-pane -p -t "${1:-o}"
+}
+
+keys()
+{
+    tmux -S "$WORK/tmux" send-keys -t o "$@"
+}
+
+# shows PATTERN: within some seconds.
+shows()
+{
+    on_screen() { screen | grep -qE -- "$1"; }
+    holds_within 20 on_screen "$1" || fail "no '$1' on the screen: $(screen)"
+}
+
+shows_no()
+{
+    not_on_screen() { ! screen | grep -qE -- "$1"; }
+    holds_within 20 not_on_screen "$1" || fail "still '$1' on the screen: $(screen)"
+}
+
+# observe WIDTHxHEIGHT ARG...: a shell that starts it, so that what it leaves behind can be seen.
+observe()
+{
+    local size=$1
+    shift
+    tmux -S "$WORK/tmux" -f /dev/null new-session -d -s o -x "${size%x*}" -y "${size#*x}" \
+        "env TERM=${TERM_KIND:-tmux-256color} STINT_STORE='$STINT_STORE' LC_ALL=C.UTF-8 \
+         PS1='shell> ' bash --norc" || fail "tmux does not start"
+    keys "$program observe $*; echo ended=\$?" Enter
+}
+
+over()
+{
+    tmux -S "$WORK/tmux" kill-server 2>/dev/null
+}
+at_end+=(over)
+
+command -v tmux >/dev/null || skip "tmux is not there"
+jobs=$(pick 60 40)
+# A job lives long enough to be seen.
+seq 1 "$jobs" | submit --each - -- sh -c 'sleep 0.3' >/dev/null
+start_node alpha --slots 2
+start_node beta --slots 2
+
+say "views"
+observe 120x36 --control
+shows 'alpha.*working'
+shows 'beta.*working'
+keys 2
+shows '> default +[0-9,]+ ids'
+keys 3
+shows 'throughput'
+keys 4
+shows 'newest first'
+keys 5
+shows 'default +open'
+keys 6
+shows 'alpha (came|claims|is)'
+keys : m a p Enter
+shows '> default'
+
+say "a node that is killed, and one that is stopped"
+keys 1
+kill_node beta
+shows 'beta +. dead.*buried|beta +. dead.*crashed'
+keys 6
+shows 'beta is dead'
+stop_node alpha
+shows 'alpha is dead: stopped'
+
+say "time"
+keys 1
+keys Space
+shows 'STOPPED'
+keys ,
+shows 'STOPPED'
+keys Space
+shows 'PLAY|LIVE'
+keys L
+shows 'LIVE'
+
+say "control: nothing without a y, then through the store"
+start_node gamma --slots 2
+keys 1
+shows 'gamma.*(waiting|working)'
+keys g P
+shows 'Pause node gamma\? \(y/n\)'
+keys n
+shows 'nothing was done'
+keys P
+shows 'Pause node gamma'
+keys y
+shows 'asked to pause'
+wait_until 20 node_state_is gamma paused
+keys R
+shows 'Resume node gamma'
+keys y
+wait_until 20 node_state_is gamma waiting || wait_until 20 node_state_is gamma working
+keys 5
+shows 'default'
+keys P y
+shows 'default +paused'
+keys R
+shows 'Resume queue'
+keys y
+shows 'default +open'
+
+say "every key there is, in every view"
+"$HELPERS/helper_keys" >"$WORK/keys" || fail "no keys"
+[ "$(wc -l <"$WORK/keys")" -gt 40 ] || fail "few keys: $(cat "$WORK/keys")"
+for view in 1 2 3 4 5 6; do
+    while read -r where control key; do
+        case $key in q | C-c | '') continue ;; esac
+        if [ "$where" != 0 ] && [ "$where" != "$view" ]; then continue; fi
+        keys "$view"
+        keys "$key"
+        # What was opened is closed: a question with n, a line or the help with Escape.
+        [ "$control" = 0 ] || keys n
+        case $key in / | \\ | : | \?) keys Escape ;; esac
+    done <"$WORK/keys"
+    screen | grep -q '^stint ' || fail "after the keys of view $view: $(screen)"
+done
+keys L 1
+shows 'LIVE'
+keys '?'
+shows 'stop time; go on'
+keys Escape
+
+say "sizes"
+for size in 80x24 300x100 20x5 120x36; do
+    tmux -S "$WORK/tmux" resize-window -t o -x "${size%x*}" -y "${size#*x}"
+    keys C-l
+    [ "${size%x*}" -lt 80 ] || shows 'gamma'
+done
+
+say "its end leaves the terminal as it was"
+keys q
+shows 'ended=0'
+shows '^shell> ?$'
+keys 'stty -a | grep -q " echo " && echo it echoes' Enter
+shows '^it echoes'
+
+say "without colours, and where nothing but ASCII can be shown"
+over
+TERM_KIND=vt100 observe 80x24
+shows 'gamma'
+keys q
+shows 'ended=0'
+
+say "signals: the terminal comes back, whatever ends it"
+for signal in TERM SEGV; do
+    keys "$program observe; echo ended=\$?" Enter
+    shows 'LIVE'
+    pkill_own() { pgrep -f "^$program observe" -P "$(tmux -S "$WORK/tmux" list-panes -t o -F '#{pane_pid}')"; }
+    pid=$(pkill_own) || fail "no observer runs"
+    kill -"$signal" "$pid"
+    shows 'ended=(0|143|139)'
+    keys clear Enter
+    keys 'stty -a | grep -q " echo " && echo it echoes' Enter
+    shows '^it echoes'
+    keys clear Enter
+done
+
+say "once, for scripts"
+stint observe --once >"$WORK/once" || fail "observe --once failed"
+grep -q 'gamma' "$WORK/once" || fail "no gamma in: $(cat "$WORK/once")"
+expect_refusal 3 stint observe </dev/null
+stop_node gamma
