@@ -21,6 +21,33 @@ static size_t row_at(const struct finished *finished, int64_t seq)
     return low;
 }
 
+/* Each row takes in the one behind it where the two meet. */
+static void neighbours_merge(struct finished *finished)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < finished->n; i++) {
+        struct finished_row row = finished->rows[i];
+        const struct finished_row *next = &finished->rows[i + 1];
+        if (i + 1 < finished->n && next->a == row.b) {
+            row.node = next->b - next->a > row.b - row.a ? next->node : row.node;
+            row.b = next->b;
+            row.done += next->done;
+            row.failed += next->failed;
+            row.cancelled += next->cancelled;
+            if (next->first_start_ms < row.first_start_ms)
+                row.first_start_ms = next->first_start_ms;
+            if (next->last_finish_ms > row.last_finish_ms)
+                row.last_finish_ms = next->last_finish_ms;
+            i++;
+        }
+        finished->rows[kept++] = row;
+    }
+    finished->n = kept;
+    finished->n_sums = 0;
+    /* Where few of them meet, this is not tried again with every row. */
+    finished->crowded = kept > FINISHED_ROWS_MAX / 2 ? 2 * kept : FINISHED_ROWS_MAX;
+}
+
 void finished_add(struct finished *finished, const struct finished_row *row)
 {
     size_t at = row_at(finished, row->a);
@@ -40,6 +67,8 @@ void finished_add(struct finished *finished, const struct finished_row *row)
     finished->n++;
     if (finished->n_sums > at + 1)
         finished->n_sums = at + 1;
+    if (finished->n >= (finished->crowded > 0 ? finished->crowded : FINISHED_ROWS_MAX))
+        neighbours_merge(finished);
 }
 
 void finished_clear(struct finished *finished)
@@ -110,12 +139,21 @@ const struct finished_row *finished_find(const struct finished *finished, int64_
     return holds ? &finished->rows[at] : NULL;
 }
 
-int64_t finished_gap(const struct finished *finished, int64_t from)
+int64_t finished_gap(struct finished *finished, int64_t from)
 {
-    for (size_t i = row_at(finished, from); i < finished->n; i++) {
-        if (finished->rows[i].a > from)
-            break;
-        from = finished->rows[i].b;
+    size_t low = row_at(finished, from), high = finished->n;
+    if (low == high || finished->rows[low].a > from)
+        return from;
+    sums_make(finished);
+    /* Rows from the first on meet as long as their ids are as many as the ids they span. */
+    int64_t first = finished->rows[low].a, before = finished->sums[low].ids;
+    while (high - low > 1) {
+        size_t middle = low + (high - low) / 2;
+        int64_t ids = finished->sums[middle + 1].ids - before;
+        if (finished->rows[middle].b - first == ids)
+            low = middle;
+        else
+            high = middle;
     }
-    return from;
+    return finished->rows[low].b;
 }

@@ -2,11 +2,14 @@
  *
  * Rows of the stints collection, by their first id; they do not overlap, but for a range that was
  * counted twice around a crash: then the first one counts. Within a range its failed and cancelled
- * jobs are taken to be spread evenly. */
+ * jobs are taken to be spread evenly. Bounded: past FINISHED_ROWS_MAX rows, neighbours become one,
+ * which keeps every sum over whole rows. */
 #ifndef STINT_OBSERVER_FINISHED_H
 #define STINT_OBSERVER_FINISHED_H
 
 #include "datastore/records.h"
+
+enum { FINISHED_ROWS_MAX = 1 << 18 };
 
 struct finished_row {
     int64_t a, b;                    /* sequence numbers, half open */
@@ -18,6 +21,7 @@ struct finished_row {
 struct finished {
     struct finished_row *rows; /* by a */
     size_t n, max;
+    size_t crowded; /* so many rows are too many; 0: FINISHED_ROWS_MAX */
     /* Sums over the rows before i; n + 1 of them, made when asked for. */
     struct finished_sum {
         int64_t ids, done, failed, cancelled;
@@ -40,6 +44,6 @@ struct finished_counts finished_count(struct finished *finished, int64_t a, int6
 const struct finished_row *finished_find(const struct finished *finished, int64_t seq);
 
 /* The first id from `from` on that is in no row. */
-int64_t finished_gap(const struct finished *finished, int64_t from);
+int64_t finished_gap(struct finished *finished, int64_t from);
 
 #endif

@@ -12,6 +12,10 @@
 
 enum { MOMENT_RATES = 60, MOMENT_POINTS = 240 };
 
+/* Of nodes, large and small: neither means anything else on the map. As many as have no divisor in
+ * common with the colours: so a letter and a colour together stand for one of 276 nodes. */
+#define MOMENT_LETTERS "ABCDEFGHJKLMNPQRSTUVWYZ"
+
 /* A stretch of time in which a node was in one state. */
 struct moment_span {
     int64_t from_ms, to_ms;
@@ -26,7 +30,7 @@ struct moment_node {
                                   < 0: not known */
     struct moment_span *spans; /* within the timeline; none when it was not asked for */
     size_t n_spans;
-    char letter; /* A-Z a-z 0-9: stands for it in bars, beside its colour */
+    char letter; /* one of MOMENT_LETTERS: stands for it in bars, beside its colour */
     int colour;  /* index of a colour of its own, 0..; the same all day */
 };
 
@@ -60,24 +64,29 @@ struct moment_queue {
 
 enum event_kind {
     EVENT_NODE_CAME,
-    EVENT_NODE_STATE,
+    EVENT_NODE_STATE, /* paused, resumed, stopping */
+    EVENT_NODE_BUSY,  /* from waiting to working, or back */
     EVENT_NODE_DIED,
     EVENT_CLAIMED,
     EVENT_RETURNED,
-    EVENT_RESCUED,  /* ranges of a dead node went to the pool */
-    EVENT_FINISHED, /* a range */
-    EVENT_FAILED,   /* jobs failed for good */
-    EVENT_QUEUE,    /* paused, resumed */
-    EVENT_STORE,    /* lost, or back */
+    EVENT_RESCUED,   /* ranges of a dead node went to the pool ... */
+    EVENT_RECLAIMED, /* ... and to another node */
+    EVENT_FINISHED,  /* a range */
+    EVENT_FAILED,    /* jobs failed for good */
+    EVENT_QUEUE,     /* paused, resumed */
+    EVENT_STORE,     /* lost, or back */
     EVENT_KINDS
 };
 
+/* Few and loud: what somebody who looks after the cluster wants to know. Many and quiet, kept
+ * apart so that they do not drown the others: ranges claimed, returned and done with, and nodes
+ * that wait for work or have some. */
 struct moment_event {
     int64_t at_ms;
     enum event_kind kind;
     int64_t node;       /* id; 0: none */
     struct range range; /* a == b: none */
-    char text[256];
+    const char *text;
 };
 
 struct moment {
@@ -91,12 +100,15 @@ struct moment {
 
     struct moment_node *nodes; /* live ones by name, then dead ones, the last to die first */
     size_t n_nodes, n_live;
+    int32_t *by_id;            /* their indices, ascending by id */
     struct moment_lane *lanes; /* by number */
     size_t n_lanes;
     struct moment_queue *queues; /* by name */
     size_t n_queues;
-    const struct moment_event *events; /* oldest first, to at_ms */
+    const struct moment_event *events; /* the loud ones, oldest first, to at_ms */
     size_t n_events;
+    const struct moment_event *traffic; /* the quiet ones likewise */
+    size_t n_traffic;
 
     int64_t slots, running, backlog, done, failed;
     double rate;

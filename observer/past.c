@@ -101,12 +101,13 @@ void past_free(struct past *past)
         track_free(past, past->tracks[i]);
     for (size_t i = 0; i < past->n_lanes; i++)
         lane_free(past, past->lanes[i]);
-    past->bytes -= past->n_events * sizeof(*past->events);
+    past_events_forget(past, INT64_MAX);
     assert(past->bytes == 0);
     free(past->tracks);
     free(past->lanes);
     free(past->queues);
-    free(past->events);
+    free(past->loud.items);
+    free(past->quiet.items);
     arena_release(&past->moment.mem);
     free(past);
 }
@@ -231,16 +232,6 @@ static void lane_forget(struct past *past, struct lane_track *lane, int64_t befo
     lane->n -= n;
 }
 
-static void events_forget(struct past *past, int64_t before_ms)
-{
-    size_t n = 0;
-    while (n < past->n_events && past->events[n].at_ms < before_ms)
-        n++;
-    memmove(past->events, past->events + n, (past->n_events - n) * sizeof(*past->events));
-    past->n_events -= n;
-    past->bytes -= n * sizeof(*past->events);
-}
-
 /* A tenth of the time goes at once, so that this is rare. */
 static void forget(struct past *past)
 {
@@ -260,7 +251,7 @@ static void forget(struct past *past)
         }
         for (size_t i = 0; i < past->n_lanes; i++)
             lane_forget(past, past->lanes[i], before_ms);
-        events_forget(past, before_ms);
+        past_events_forget(past, before_ms);
         past->first_ms = before_ms;
     }
 }
@@ -396,10 +387,12 @@ static void queue_take(struct past *past, const struct queue *queue, int64_t at_
     if (last != NULL && last->queue.paused == queue->paused &&
         last->queue.weight == queue->weight && last->queue.changed_ms == queue->changed_ms)
         return;
+    char text[256];
     struct moment_event event = {.at_ms = queue->changed_ms > 0 ? queue->changed_ms : at_ms,
-                                 .kind = EVENT_QUEUE};
+                                 .kind = EVENT_QUEUE,
+                                 .text = text};
     if (last != NULL && last->queue.paused != queue->paused) {
-        snprintf(event.text, sizeof(event.text), "queue %s %s by %s", queue->name,
+        snprintf(text, sizeof(text), "queue %s %s by %s", queue->name,
                  queue->paused ? "paused" : "resumed", queue->changed_by);
         past_event_add(past, &event);
     }
@@ -476,8 +469,9 @@ void past_add_trouble(struct past *past, int64_t at_ms, const char *why)
         snprintf(past->trouble, sizeof(past->trouble), "%s", why);
     if (was == is)
         return;
-    struct moment_event event = {.at_ms = at_ms, .kind = EVENT_STORE};
-    snprintf(event.text, sizeof(event.text),
+    char text[256];
+    struct moment_event event = {.at_ms = at_ms, .kind = EVENT_STORE, .text = text};
+    snprintf(text, sizeof(text),
              is ? "the datastore cannot be read: %s" : "the datastore is back%s", is ? why : "");
     past_event_add(past, &event);
     past->trouble_ms = is ? at_ms : 0;

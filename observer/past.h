@@ -50,7 +50,7 @@ int64_t past_version_seq(const struct past *past, int64_t node);
 /* The first id of that lane, as a sequence number, of which no finished range is known. */
 int64_t past_stints_gap(const struct past *past, int32_t lane, int64_t from);
 
-/* The first event after at_ms, or the last one before; 0: none. */
+/* The first loud event after at_ms, or the last one before; 0: none. */
 int64_t past_event_after(const struct past *past, int64_t at_ms);
 int64_t past_event_before(const struct past *past, int64_t at_ms);
 

@@ -7,12 +7,14 @@
 
 #include "observer/past_internal.h"
 
-static size_t events_until(const struct past *past, int64_t at_ms)
+enum { CAME_MS = 3000 };
+
+size_t events_until(const struct events *events, int64_t at_ms)
 {
-    size_t low = 0, high = past->n_events;
+    size_t low = 0, high = events->n;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
-        if (past->events[middle].at_ms <= at_ms)
+        if (events->items[middle].at_ms <= at_ms)
             low = middle + 1;
         else
             high = middle;
@@ -20,32 +22,59 @@ static size_t events_until(const struct past *past, int64_t at_ms)
     return low;
 }
 
+static bool is_quiet(const struct moment_event *event)
+{
+    return event->kind == EVENT_CLAIMED || event->kind == EVENT_RETURNED ||
+           event->kind == EVENT_FINISHED || event->kind == EVENT_NODE_BUSY;
+}
+
 void past_event_add(struct past *past, const struct moment_event *event)
 {
-    size_t at = events_until(past, event->at_ms);
-    if (past->n_events == past->max_events) {
-        past->max_events = past->max_events > 0 ? past->max_events * 2 : 64;
-        past->events = realloc(past->events, past->max_events * sizeof(*past->events));
-        if (past->events == NULL)
+    struct events *events = is_quiet(event) ? &past->quiet : &past->loud;
+    size_t at = events_until(events, event->at_ms);
+    if (events->n == events->max) {
+        events->max = events->max > 0 ? events->max * 2 : 64;
+        events->items = realloc(events->items, events->max * sizeof(*events->items));
+        if (events->items == NULL)
             abort();
     }
-    memmove(past->events + at + 1, past->events + at,
-            (past->n_events - at) * sizeof(*past->events));
-    past->events[at] = *event;
-    past->n_events++;
-    past->bytes += sizeof(*event);
+    memmove(events->items + at + 1, events->items + at, (events->n - at) * sizeof(*events->items));
+    events->items[at] = *event;
+    events->items[at].text = strdup(event->text);
+    if (events->items[at].text == NULL)
+        abort();
+    events->n++;
+    past->bytes += sizeof(*event) + strlen(event->text) + 1;
+}
+
+static void events_forget(struct past *past, struct events *events, int64_t before_ms)
+{
+    size_t n = 0;
+    for (; n < events->n && events->items[n].at_ms < before_ms; n++) {
+        past->bytes -= sizeof(*events->items) + strlen(events->items[n].text) + 1;
+        free((char *)events->items[n].text);
+    }
+    if (n > 0)
+        memmove(events->items, events->items + n, (events->n - n) * sizeof(*events->items));
+    events->n -= n;
+}
+
+void past_events_forget(struct past *past, int64_t before_ms)
+{
+    events_forget(past, &past->loud, before_ms);
+    events_forget(past, &past->quiet, before_ms);
 }
 
 int64_t past_event_after(const struct past *past, int64_t at_ms)
 {
-    size_t at = events_until(past, at_ms);
-    return at < past->n_events ? past->events[at].at_ms : 0;
+    size_t at = events_until(&past->loud, at_ms);
+    return at < past->loud.n ? past->loud.items[at].at_ms : 0;
 }
 
 int64_t past_event_before(const struct past *past, int64_t at_ms)
 {
-    size_t at = events_until(past, at_ms - 1);
-    return at > 0 ? past->events[at - 1].at_ms : 0;
+    size_t at = events_until(&past->loud, at_ms - 1);
+    return at > 0 ? past->loud.items[at - 1].at_ms : 0;
 }
 
 /* ---- of a node ------------------------------------------------------------------------------ */
@@ -67,15 +96,23 @@ static const struct node_range *holder(const struct state *state, int64_t id)
     return NULL;
 }
 
+/* "n1 claims 40 jobs: mail:1-40" */
 static void range_event(struct past *past, const struct track *track, int64_t at_ms,
                         enum event_kind kind, const struct range *range, const char *what)
 {
+    char text[256], first[ID_TEXT_BYTES];
     struct moment_event event = {
-        .at_ms = at_ms, .kind = kind, .node = track->node, .range = *range};
+        .at_ms = at_ms, .kind = kind, .node = track->node, .range = *range, .text = text};
     int64_t n = range->b - range->a;
-    snprintf(event.text, sizeof(event.text), "%s %s %" PRId64 " job%s: %" PRId64 "-%" PRId64,
-             track->identity.name, what, n, n == 1 ? "" : "s", id_seq(range->a),
-             id_seq(range->b - 1));
+    snprintf(first, sizeof(first), "%" PRId64, id_seq(range->a));
+    for (size_t i = 0; i < past->n_lanes; i++)
+        if (past->lanes[i]->number == id_lane(range->a) && past->lanes[i]->named)
+            id_format(first, &past->lanes[i]->name, id_seq(range->a));
+    snprintf(text, sizeof(text), "%s %s %" PRId64 " job%s: %s", track->identity.name, what, n,
+             n == 1 ? "" : "s", first);
+    size_t len = strlen(text);
+    if (n > 1)
+        snprintf(text + len, sizeof(text) - len, "-%" PRId64, id_seq(range->b - 1));
     past_event_add(past, &event);
 }
 
@@ -86,8 +123,9 @@ static void ranges_compare(struct past *past, const struct track *track, const s
     const struct node_range *old = ranges_of(before, &n_old), *now = ranges_of(after, &n_new);
     for (size_t i = 0; i < n_new; i++)
         if (holder(before, now[i].range.a) == NULL)
-            range_event(past, track, after->at_ms, EVENT_CLAIMED, &now[i].range,
-                        now[i].range.suspect ? "claims again" : "claims");
+            range_event(past, track, after->at_ms,
+                        now[i].range.suspect ? EVENT_RECLAIMED : EVENT_CLAIMED, &now[i].range,
+                        now[i].range.suspect ? "takes over" : "claims");
     for (size_t i = 0; i < n_old; i++) {
         if (holder(after, old[i].range.a) != NULL)
             continue;
@@ -103,17 +141,24 @@ static void ranges_compare(struct past *past, const struct track *track, const s
     }
 }
 
-static void state_event(struct past *past, const struct track *track, const struct state *after)
+static void state_event(struct past *past, const struct track *track, const struct state *before,
+                        const struct state *after)
 {
+    char text[256];
     bool dead = after->state == NODE_DEAD;
+    bool busy = (after->state == NODE_WAITING || after->state == NODE_WORKING) &&
+                (before->state == NODE_WAITING || before->state == NODE_WORKING);
     struct moment_event event = {.at_ms = after->at_ms,
-                                 .kind = dead ? EVENT_NODE_DIED : EVENT_NODE_STATE,
-                                 .node = track->node};
+                                 .kind = dead   ? EVENT_NODE_DIED
+                                         : busy ? EVENT_NODE_BUSY
+                                                : EVENT_NODE_STATE,
+                                 .node = track->node,
+                                 .text = text};
     if (dead)
-        snprintf(event.text, sizeof(event.text), "%s is dead: %.80s", track->identity.name,
+        snprintf(text, sizeof(text), "%s is dead: %.80s", track->identity.name,
                  track->cause[0] != '\0' ? track->cause : "no cause given");
     else
-        snprintf(event.text, sizeof(event.text), "%s is %s", track->identity.name,
+        snprintf(text, sizeof(text), "%s is %s", track->identity.name,
                  node_state_name(after->state));
     past_event_add(past, &event);
 }
@@ -121,27 +166,27 @@ static void state_event(struct past *past, const struct track *track, const stru
 void events_of(struct past *past, const struct track *track, const struct state *before,
                const struct state *after)
 {
+    char text[256];
+    struct moment_event event = {.at_ms = after->at_ms, .node = track->node, .text = text};
     if (before == NULL) {
-        struct moment_event event = {
-            .at_ms = after->at_ms, .kind = EVENT_NODE_CAME, .node = track->node};
         int64_t created_ms = track->identity.created_ms;
         /* What was there before our time began did not come just now. */
-        if (created_ms == 0 || after->at_ms - created_ms > 3000 || after->state == NODE_DEAD)
+        if (created_ms == 0 || after->at_ms - created_ms > CAME_MS || after->state == NODE_DEAD)
             return;
-        snprintf(event.text, sizeof(event.text), "%s came, on %s", track->identity.name,
-                 track->identity.host);
+        event.kind = EVENT_NODE_CAME;
+        snprintf(text, sizeof(text), "%s came, on %s", track->identity.name, track->identity.host);
         past_event_add(past, &event);
         return;
     }
     if (before->state != after->state)
-        state_event(past, track, after);
+        state_event(past, track, before, after);
     if (before->ranges != after->ranges)
         ranges_compare(past, track, before, after);
     int64_t failed = after->failed - before->failed;
     if (failed <= 0)
         return;
-    struct moment_event event = {.at_ms = after->at_ms, .kind = EVENT_FAILED, .node = track->node};
-    snprintf(event.text, sizeof(event.text), "%" PRId64 " job%s failed on %s", failed,
-             failed == 1 ? "" : "s", track->identity.name);
+    event.kind = EVENT_FAILED;
+    snprintf(text, sizeof(text), "%" PRId64 " job%s failed on %s", failed, failed == 1 ? "" : "s",
+             track->identity.name);
     past_event_add(past, &event);
 }

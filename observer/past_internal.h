@@ -76,8 +76,10 @@ struct past {
     size_t n_lanes;
     struct queue_state *queues; /* by at_ms; one for each change */
     size_t n_queues;
-    struct moment_event *events; /* by at_ms */
-    size_t n_events, max_events;
+    struct events {
+        struct moment_event *items; /* by at_ms; each owns its text */
+        size_t n, max;
+    } loud, quiet;
     int64_t first_ms, last_ms;
     int64_t trouble_ms; /* 0: none */
     char trouble[160];
@@ -97,6 +99,9 @@ const struct lane_state *lane_at(const struct lane_track *lane, int64_t at_ms);
 /* `before` may be NULL: it came. */
 void events_of(struct past *past, const struct track *track, const struct state *before,
                const struct state *after);
+/* The text is copied. */
 void past_event_add(struct past *past, const struct moment_event *event);
+void past_events_forget(struct past *past, int64_t before_ms);
+size_t events_until(const struct events *events, int64_t at_ms);
 
 #endif

@@ -1,4 +1,8 @@
-/* The moment at a time, put together from what was known of it (observer/past.h). Pure. */
+/* The moment at a time, put together from what was known of it (observer/past.h). Made for each
+ * picture, so it looks at as little as it can: what lies between two times is walked through once,
+ * nothing is counted that is kept. Pure. */
+#define _GNU_SOURCE
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,14 +18,32 @@ enum {
 
 static char letter_of(int number)
 {
-    static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+    static const char letters[] = MOMENT_LETTERS;
     return letters[(size_t)number % (sizeof(letters) - 1)];
 }
 
-/* Jobs ended by then. */
-static double ended_at(const struct track *track, int64_t at_ms)
+/* Goes through the states of a node as time goes on: cheaper than to look for each. */
+struct walk {
+    const struct track *track;
+    size_t n; /* states until then */
+};
+
+static struct walk walk_from(const struct track *track, int64_t at_ms)
 {
     const struct state *state = state_at(track, at_ms);
+    return (struct walk){track, state != NULL ? (size_t)(state - track->states) + 1 : 0};
+}
+
+static const struct state *walk_to(struct walk *walk, int64_t at_ms)
+{
+    while (walk->n < walk->track->n && walk->track->states[walk->n].at_ms <= at_ms)
+        walk->n++;
+    return walk->n > 0 ? &walk->track->states[walk->n - 1] : NULL;
+}
+
+/* Jobs ended since it began; -1: it is not known to have. */
+static double ended_of(const struct state *state)
+{
     return state != NULL ? (double)(state->done + state->failed) : -1;
 }
 
@@ -29,9 +51,10 @@ static void rates_make(const struct track *track, struct moment_node *node, int6
                        int64_t window_ms)
 {
     int64_t step_ms = window_ms / MOMENT_RATES > 0 ? window_ms / MOMENT_RATES : 1;
-    double before = ended_at(track, at_ms - step_ms * MOMENT_RATES);
+    struct walk walk = walk_from(track, at_ms - step_ms * MOMENT_RATES);
+    double before = ended_of(walk_to(&walk, at_ms - step_ms * MOMENT_RATES));
     for (int i = 0; i < MOMENT_RATES; i++) {
-        double ended = ended_at(track, at_ms - step_ms * (MOMENT_RATES - 1 - i));
+        double ended = ended_of(walk_to(&walk, at_ms - step_ms * (MOMENT_RATES - 1 - i)));
         double rate = before < 0 || ended < 0 ? -1 : (ended - before) * 1000 / (double)step_ms;
         node->rates[i] = (float)(rate < 0 && ended >= 0 && before >= 0 ? 0 : rate);
         before = ended;
@@ -89,6 +112,8 @@ static void nodes_make(const struct past *past, struct moment *moment)
         const struct state *state = state_at(track, moment->at_ms);
         if (state == NULL)
             continue;
+        moment->done += state->done; /* of those long dead, too */
+        moment->failed += state->failed;
         bool dead = track->died_ms != 0 && track->died_ms <= moment->at_ms;
         int64_t since_ms = moment->at_ms - (dead ? track->died_ms : state->at_ms);
         /* A cluster that has nobody alive still shows who was there last. */
@@ -101,8 +126,6 @@ static void nodes_make(const struct past *past, struct moment *moment)
     qsort(moment->nodes, moment->n_nodes, sizeof(*moment->nodes), nodes_compare);
     for (size_t i = 0; i < moment->n_nodes; i++) {
         const struct node *node = &moment->nodes[i].node;
-        moment->done += node->done;
-        moment->failed += node->failed;
         if (node->state == NODE_DEAD)
             continue;
         moment->n_live++;
@@ -112,11 +135,34 @@ static void nodes_make(const struct past *past, struct moment *moment)
     }
 }
 
+static int index_compare(const void *a, const void *b, void *ctx)
+{
+    const struct moment_node *nodes = ctx;
+    int64_t x = nodes[*(const int32_t *)a].node.id, y = nodes[*(const int32_t *)b].node.id;
+    return x < y ? -1 : x > y;
+}
+
+static void index_make(struct moment *moment)
+{
+    moment->by_id = arena_alloc(&moment->mem, (moment->n_nodes + 1) * sizeof(*moment->by_id));
+    for (size_t i = 0; i < moment->n_nodes; i++)
+        moment->by_id[i] = (int32_t)i;
+    qsort_r(moment->by_id, moment->n_nodes, sizeof(*moment->by_id), index_compare, moment->nodes);
+}
+
 int32_t moment_node_index(const struct moment *moment, int64_t node)
 {
-    for (size_t i = 0; i < moment->n_nodes; i++)
-        if (moment->nodes[i].node.id == node)
-            return (int32_t)i;
+    size_t low = 0, high = moment->n_nodes;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        int64_t id = moment->nodes[moment->by_id[middle]].node.id;
+        if (id == node)
+            return moment->by_id[middle];
+        if (id < node)
+            low = middle + 1;
+        else
+            high = middle;
+    }
     return -1;
 }
 
@@ -240,9 +286,17 @@ static void ended_add(const struct lane_track *track, const struct moment *momen
                                     .cancelled = (double)track->cancelled};
     if (!moment->live)
         ended = finished_count(lane->finished, 1, lane->head);
-    queue->done += (int64_t)ended.done;
-    queue->failed += (int64_t)ended.failed;
-    queue->cancelled += (int64_t)ended.cancelled;
+    for (size_t i = 0; i < lane->n_held && !moment->live; i++) {
+        /* What was held then and has ended since had not ended. */
+        struct finished_counts since =
+            finished_count(lane->finished, lane->held[i].a, lane->held[i].b);
+        ended.done -= since.done;
+        ended.failed -= since.failed;
+        ended.cancelled -= since.cancelled;
+    }
+    queue->done += llround(ended.done);
+    queue->failed += llround(ended.failed);
+    queue->cancelled += llround(ended.cancelled);
 }
 
 static void queue_add_lane(const struct lane_track *track, struct moment *moment,
@@ -288,25 +342,39 @@ static void queues_make(const struct past *past, struct moment *moment)
 
 /* ---- the timeline --------------------------------------------------------------------------- */
 
+static void span_put(struct moment_node *node, size_t *max, struct arena *mem,
+                     const struct moment_span *span)
+{
+    node->spans = arena_grow(mem, node->spans, node->n_spans, max, sizeof(*span));
+    node->spans[node->n_spans++] = *span;
+}
+
+/* From the last state back: each says since when it was, and what was before that is before. */
 static void spans_make(const struct track *track, struct moment *moment, struct moment_node *node)
 {
-    int64_t from_ms = moment->at_ms - moment->timeline_ms;
-    size_t first = 0;
-    while (first + 1 < track->n && track->states[first + 1].at_ms <= from_ms)
-        first++;
-    node->spans = arena_alloc(&moment->mem, (track->n - first + 2) * sizeof(*node->spans));
-    for (size_t i = first; i < track->n && track->states[i].at_ms <= moment->at_ms; i++) {
-        const struct state *state = &track->states[i];
-        struct moment_span *last = node->n_spans > 0 ? &node->spans[node->n_spans - 1] : NULL;
-        int64_t at_ms = state->at_ms > from_ms ? state->at_ms : from_ms;
-        if (last != NULL)
-            last->to_ms = at_ms;
-        if (last == NULL || last->state != state->state)
-            node->spans[node->n_spans++] =
-                (struct moment_span){.from_ms = at_ms, .to_ms = at_ms, .state = state->state};
+    int64_t from_ms = moment->at_ms - moment->timeline_ms, to_ms = moment->at_ms;
+    size_t max = 0;
+    if (node->died_ms != 0) {
+        to_ms = node->died_ms;
+        struct moment_span dead = {to_ms, to_ms, NODE_DEAD};
+        if (to_ms > from_ms)
+            span_put(node, &max, &moment->mem, &dead);
     }
-    if (node->n_spans > 0 && node->spans[node->n_spans - 1].state != NODE_DEAD)
-        node->spans[node->n_spans - 1].to_ms = moment->at_ms;
+    for (const struct state *state = state_at(track, to_ms); state != NULL && to_ms > from_ms;) {
+        int64_t since_ms =
+            state->since_ms > 0 && state->since_ms < state->at_ms ? state->since_ms : state->at_ms;
+        struct moment_span span = {since_ms > from_ms ? since_ms : from_ms, to_ms, state->state};
+        if (state->state != NODE_DEAD && span.from_ms < span.to_ms) {
+            span_put(node, &max, &moment->mem, &span);
+            to_ms = span.from_ms;
+        }
+        state = state_at(track, since_ms - 1);
+    }
+    for (size_t i = 0; i < node->n_spans / 2; i++) {
+        struct moment_span span = node->spans[i];
+        node->spans[i] = node->spans[node->n_spans - 1 - i];
+        node->spans[node->n_spans - 1 - i] = span;
+    }
 }
 
 static float *points(struct moment *moment)
@@ -314,20 +382,54 @@ static float *points(struct moment *moment)
     return arena_alloc(&moment->mem, MOMENT_POINTS * sizeof(float));
 }
 
-static float backlog_at(const struct past *past, int64_t at_ms)
+static int64_t point_ms(const struct moment *moment, int i)
 {
-    float backlog = -1;
-    for (size_t i = 0; i < past->n_lanes; i++) {
-        const struct lane_state *state = lane_at(past->lanes[i], at_ms);
+    int64_t step_ms = moment->timeline_ms / MOMENT_POINTS + 1;
+    return moment->at_ms - step_ms * (MOMENT_POINTS - 1 - i);
+}
+
+static void track_curves(const struct track *track, struct moment *moment)
+{
+    int64_t step_ms = point_ms(moment, 1) - point_ms(moment, 0);
+    int64_t created_ms = track->identity.created_ms;
+    struct walk walk = walk_from(track, point_ms(moment, 0) - step_ms);
+    double before = ended_of(walk_to(&walk, point_ms(moment, 0) - step_ms));
+    for (int i = 0; i < MOMENT_POINTS; i++) {
+        const struct state *state = walk_to(&walk, point_ms(moment, i));
         if (state == NULL)
             continue;
-        backlog = backlog < 0 ? 0 : backlog;
-        backlog += (float)(state->tail - state->head);
-        const struct range *pool = (const struct range *)state->pool->data;
-        for (size_t k = 0; k < state->pool->n; k++)
-            backlog += (float)(pool[k].b - pool[k].a);
+        double ended = ended_of(state);
+        /* What it had done when it was first heard of, it did at another time, unless it is new. */
+        if (before < 0)
+            before = created_ms >= point_ms(moment, i) - 2 * step_ms ? 0 : ended;
+        if (ended > before)
+            moment->rates[i] += (float)((ended - before) * 1000 / (double)step_ms);
+        moment->busy[i] += state->state == NODE_DEAD ? 0 : (float)state->running->n;
+        before = ended;
     }
-    return backlog;
+}
+
+static void lane_curve(const struct lane_track *lane, struct moment *moment)
+{
+    const struct lane_state *state = lane_at(lane, point_ms(moment, 0));
+    size_t n = state != NULL ? (size_t)(state - lane->states) + 1 : 0;
+    const struct block *pool = NULL;
+    float pooled = 0;
+    for (int i = 0; i < MOMENT_POINTS; i++) {
+        while (n < lane->n && lane->states[n].at_ms <= point_ms(moment, i))
+            n++;
+        if (n == 0)
+            continue;
+        state = &lane->states[n - 1];
+        const struct range *ranges = (const struct range *)state->pool->data;
+        if (state->pool != pool) {
+            pool = state->pool;
+            pooled = 0;
+            for (size_t k = 0; k < pool->n; k++)
+                pooled += (float)(ranges[k].b - ranges[k].a);
+        }
+        moment->backlogs[i] += (float)(state->tail - state->head) + pooled;
+    }
 }
 
 static void curves_make(const struct past *past, struct moment *moment)
@@ -335,26 +437,12 @@ static void curves_make(const struct past *past, struct moment *moment)
     moment->rates = points(moment);
     moment->backlogs = points(moment);
     moment->busy = points(moment);
-    int64_t step_ms = moment->timeline_ms / MOMENT_POINTS + 1;
-    double before = -1;
-    for (int i = 0; i < MOMENT_POINTS; i++) {
-        int64_t at_ms = moment->at_ms - step_ms * (MOMENT_POINTS - 1 - i);
-        double ended = 0, busy = 0;
-        for (size_t k = 0; k < past->n_tracks; k++) {
-            const struct state *state = state_at(past->tracks[k], at_ms);
-            if (state == NULL)
-                continue;
-            ended += (double)(state->done + state->failed);
-            busy += state->state == NODE_DEAD ? 0 : (double)state->running->n;
-        }
-        bool known = at_ms >= past->first_ms;
-        double rate =
-            before >= 0 && ended >= before ? (ended - before) * 1000 / (double)step_ms : 0;
-        moment->rates[i] = (float)(known && before >= 0 ? rate : -1);
-        moment->busy[i] = (float)(known ? busy : -1);
-        moment->backlogs[i] = known ? backlog_at(past, at_ms) : -1;
-        before = known ? ended : -1;
-    }
+    for (size_t k = 0; k < past->n_tracks; k++)
+        track_curves(past->tracks[k], moment);
+    for (size_t k = 0; k < past->n_lanes; k++)
+        lane_curve(past->lanes[k], moment);
+    for (int i = 0; i < MOMENT_POINTS && point_ms(moment, i) < past->first_ms; i++)
+        moment->rates[i] = moment->backlogs[i] = moment->busy[i] = -1;
 }
 
 static void timeline_make(const struct past *past, struct moment *moment)
@@ -379,14 +467,16 @@ const struct moment *past_moment(struct past *past, int64_t at_ms, int64_t windo
         .last_ms = past->last_ms,
         .window_ms = window_ms,
         .timeline_ms = timeline_ms,
-        .events = past->events,
+        .events = past->loud.items,
+        .n_events = events_until(&past->loud, at_ms),
+        .traffic = past->quiet.items,
+        .n_traffic = events_until(&past->quiet, at_ms),
     };
     snprintf(moment->store, sizeof(moment->store), "%s", past->store);
     if (moment->stale_ms != 0)
         snprintf(moment->trouble, sizeof(moment->trouble), "%s", past->trouble);
-    while (moment->n_events < past->n_events && past->events[moment->n_events].at_ms <= at_ms)
-        moment->n_events++;
     nodes_make(past, moment);
+    index_make(moment);
     lanes_make(past, moment);
     queues_make(past, moment);
     if (timeline_ms > 0)

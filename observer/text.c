@@ -69,3 +69,12 @@ char *text_lane(char text[2 * TEXT_BYTES], const struct lane_name *name)
         snprintf(text + len, 2 * TEXT_BYTES - (size_t)len, "#%d", name->partition);
     return text;
 }
+
+char *text_id(char text[ID_TEXT_BYTES], const struct moment *moment, int64_t id)
+{
+    for (size_t i = 0; i < moment->n_lanes; i++)
+        if (moment->lanes[i].number == id_lane(id))
+            return id_format(text, &moment->lanes[i].name, id_seq(id));
+    snprintf(text, ID_TEXT_BYTES, "%d:%" PRId64, id_lane(id), id_seq(id));
+    return text;
+}

@@ -12,6 +12,8 @@ char *text_count(char text[TEXT_BYTES], int64_t n); /* "1,204,332" */
 char *text_short(char text[TEXT_BYTES], double n);  /* "999", "1.2k", "34k", "1.2M" */
 char *text_span(char text[TEXT_BYTES], int64_t ms); /* "120ms", "3.4s", "5m12s", "2h05m", "3d" */
 char *text_clock(char text[TEXT_BYTES], int64_t utc_ms); /* "14:03:22" local; "-" for 0 */
+/* A stored id as people write it: "17", "mail:17". */
+char *text_id(char text[ID_TEXT_BYTES], const struct moment *moment, int64_t id);
 char *text_lane(char text[2 * TEXT_BYTES], const struct lane_name *name); /* as ids show it */
 
 #endif

@@ -47,7 +47,8 @@ struct ui {
     enum mode mode;
     char line[LINE_BYTES];
     struct wish asked; /* to be confirmed */
-    char question[160];
+    int64_t jobs[FOCUS_MARKS_MAX];
+    char question[224];
     char told[160];
     int64_t told_until_ms;
     size_t help_from;
@@ -215,21 +216,23 @@ static void control_queue(struct ui *ui, enum command command)
     ask(ui, wish, command == CMD_PAUSE ? "Pause queue" : "Resume queue", name);
 }
 
-static void control_job(struct ui *ui)
+static void control_jobs(struct ui *ui)
 {
-    char text[TEXT_BYTES];
-    const struct focus *focus = &ui->focus;
-    struct wish wish = {.kind = WISH_JOB_CANCEL, .jobs = &focus->job, .n_jobs = 1};
-    if (focus->n_marks > 0) {
-        wish.jobs = focus->marks;
-        wish.n_jobs = focus->n_marks;
-        snprintf(text, sizeof(text), "%zu jobs that are marked", focus->n_marks);
-        ask(ui, wish, "Cancel the", text);
-    } else if (focus->job != 0) {
-        ask(ui, wish, "Cancel job", text_count(text, id_seq(focus->job)));
-    } else {
+    char id[ID_TEXT_BYTES], whom[ID_TEXT_BYTES + 64];
+    struct focus *focus = &ui->focus;
+    size_t n = focus->n_marks > 0 ? focus->n_marks : focus->job != 0 ? 1 : 0;
+    if (n == 0) {
         ui_tell(ui, "choose a job first");
+        return;
     }
+    memcpy(ui->jobs, focus->n_marks > 0 ? focus->marks : &focus->job, n * sizeof(*ui->jobs));
+    text_id(id, moment_of(ui), ui->jobs[0]);
+    if (n == 1)
+        snprintf(whom, sizeof(whom), "%s", id);
+    else
+        snprintf(whom, sizeof(whom), "%s and %zu more that are marked", id, n - 1);
+    ask(ui, (struct wish){.kind = WISH_JOB_CANCEL, .jobs = ui->jobs, .n_jobs = n},
+        n == 1 ? "Cancel job" : "Cancel jobs", whom);
 }
 
 static void control(struct ui *ui, enum command command)
@@ -241,7 +244,7 @@ static void control(struct ui *ui, enum command command)
     else if (ui->view == VIEW_QUEUES)
         control_queue(ui, command);
     else
-        control_job(ui);
+        control_jobs(ui);
 }
 
 /* ---- keys ----------------------------------------------------------------------------------- */
@@ -298,8 +301,11 @@ static struct wish confirm_key(struct ui *ui, int code)
 {
     struct wish wish = ui->asked;
     ui->mode = MODE_NORMAL;
-    if (code == 'y' || code == 'Y')
+    if (code == 'y' || code == 'Y') {
+        if (wish.kind == WISH_JOB_CANCEL)
+            ui->focus.n_marks = 0;
         return wish;
+    }
     ui_tell(ui, "nothing was done");
     return (struct wish){0};
 }

@@ -25,7 +25,7 @@ enum wish_kind {
 struct wish {
     enum wish_kind kind;
     int64_t node;
-    const int64_t *jobs; /* borrowed until the next call into the ui */
+    const int64_t *jobs; /* stored ids; borrowed until the next call into the ui */
     size_t n_jobs;
     char queue[LIMIT_NAME_BYTES + 1];
 };

@@ -22,11 +22,12 @@ static const struct {
     enum role role;
     char letter;
 } kinds[EVENT_KINDS] = {
-    [EVENT_NODE_CAME] = {ROLE_GOOD, '+'}, [EVENT_NODE_STATE] = {ROLE_TEXT, ' '},
-    [EVENT_NODE_DIED] = {ROLE_BAD, 'X'},  [EVENT_CLAIMED] = {ROLE_DIM, '>'},
-    [EVENT_RETURNED] = {ROLE_WARN, '<'},  [EVENT_RESCUED] = {ROLE_SUSPECT, '!'},
-    [EVENT_FINISHED] = {ROLE_DONE, '.'},  [EVENT_FAILED] = {ROLE_FAILED, 'x'},
-    [EVENT_QUEUE] = {ROLE_WARN, 'q'},     [EVENT_STORE] = {ROLE_BAD, 'S'},
+    [EVENT_NODE_CAME] = {ROLE_GOOD, '+'},  [EVENT_NODE_STATE] = {ROLE_WARN, '='},
+    [EVENT_NODE_BUSY] = {ROLE_DIM, '~'},   [EVENT_NODE_DIED] = {ROLE_BAD, 'X'},
+    [EVENT_CLAIMED] = {ROLE_DIM, '>'},     [EVENT_RETURNED] = {ROLE_TEXT, '<'},
+    [EVENT_RESCUED] = {ROLE_SUSPECT, '!'}, [EVENT_RECLAIMED] = {ROLE_SUSPECT, '>'},
+    [EVENT_FINISHED] = {ROLE_DONE, '.'},   [EVENT_FAILED] = {ROLE_FAILED, 'x'},
+    [EVENT_QUEUE] = {ROLE_WARN, 'q'},      [EVENT_STORE] = {ROLE_BAD, 'S'},
 };
 
 static const struct moment_event *event_at(void *ctx, size_t row)

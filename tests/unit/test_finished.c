@@ -1,0 +1,134 @@
+/* Goal: what is said of any stretch of ids is what its finished ranges add up to.
+ * Method: ranges in random order, some twice and some over others, beside an array with an entry
+ * for each id, from a printed seed; and more ranges than are kept. */
+#include "observer/finished.h"
+
+#include <check.h>
+#include <math.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { IDS = 600, ROUNDS = 300, ROWS = 120, ASKED = 60 };
+
+static uint64_t draw(uint64_t *seed)
+{
+    uint64_t z = *seed += 0x9e3779b97f4a7c15U;
+    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9U;
+    z = (z ^ z >> 27) * 0x94d049bb133111ebU;
+    return z ^ z >> 31;
+}
+
+static int64_t below(uint64_t *seed, int64_t n)
+{
+    return (int64_t)(draw(seed) % (uint64_t)n);
+}
+
+struct naive {
+    bool ended[IDS + 1];
+    double failed[IDS + 1], done[IDS + 1]; /* parts of a job */
+    int64_t node[IDS + 1];
+};
+
+static struct finished_row row_random(uint64_t *seed)
+{
+    int64_t a = 1 + below(seed, IDS - 1), most = IDS - a < 12 ? IDS - a : 12;
+    struct finished_row row = {.a = a, .b = a + 1 + below(seed, most), .node = below(seed, 5) + 1};
+    row.failed = below(seed, row.b - row.a + 1);
+    row.done = below(seed, row.b - row.a - row.failed + 1);
+    return row;
+}
+
+static void naive_add(struct naive *naive, const struct finished_row *row)
+{
+    for (int64_t id = row->a; id < row->b; id++)
+        if (naive->ended[id])
+            return; /* the first one counts */
+    for (int64_t id = row->a; id < row->b; id++) {
+        naive->ended[id] = true;
+        naive->node[id] = row->node;
+        naive->failed[id] = (double)row->failed / (double)(row->b - row->a);
+        naive->done[id] = (double)row->done / (double)(row->b - row->a);
+    }
+}
+
+static void compare(struct finished *finished, const struct naive *naive, uint64_t *seed)
+{
+    for (int i = 0; i < ASKED; i++) {
+        int64_t a = 1 + below(seed, IDS), b = a + below(seed, IDS + 1 - a + 1);
+        double ids = 0, failed = 0, done = 0;
+        for (int64_t id = a; id < b && id <= IDS; id++) {
+            ids += naive->ended[id];
+            failed += naive->failed[id];
+            done += naive->done[id];
+        }
+        struct finished_counts counts = finished_count(finished, a, b);
+        ck_assert_msg(fabs(counts.ids - ids) < 1e-6, "ids of %ld-%ld: %f, not %f", (long)a, (long)b,
+                      counts.ids, ids);
+        ck_assert_double_eq_tol(counts.failed, failed, 1e-6);
+        ck_assert_double_eq_tol(counts.done, done, 1e-6);
+        int64_t gap = a <= IDS ? a : IDS;
+        const struct finished_row *row = finished_find(finished, gap);
+        ck_assert_int_eq(row != NULL ? row->node : 0, naive->node[gap]);
+        int64_t from = gap;
+        while (gap <= IDS && naive->ended[gap])
+            gap++;
+        ck_assert_int_eq(finished_gap(finished, from), gap);
+    }
+}
+
+START_TEST(sums_are_those_of_single_ids)
+{
+    for (uint64_t round = 1; round <= ROUNDS; round++) {
+        struct finished finished = {0};
+        struct naive naive = {0};
+        uint64_t seed = round;
+        for (int i = 0; i < ROWS; i++) {
+            struct finished_row row = row_random(&seed);
+            finished_add(&finished, &row);
+            naive_add(&naive, &row);
+            if (i % 40 == 39)
+                compare(&finished, &naive, &seed);
+        }
+        finished_clear(&finished);
+    }
+}
+END_TEST
+
+/* However many ranges there are, what is kept is bounded, and no job gets lost from the sums. */
+START_TEST(many_rows_become_fewer)
+{
+    enum { MANY = 3 * FINISHED_ROWS_MAX };
+    struct finished finished = {0};
+    int64_t failed = 0;
+    for (int64_t i = 0; i < MANY; i++) {
+        struct finished_row row = {.a = 1 + 2 * i, .b = 3 + 2 * i, .node = 7, .failed = i % 3 == 0};
+        row.done = 2 - row.failed;
+        failed += row.failed;
+        finished_add(&finished, &row);
+        ck_assert_uint_le(finished.n, FINISHED_ROWS_MAX);
+    }
+    struct finished_counts counts = finished_count(&finished, 1, 2 * MANY + 1);
+    ck_assert_double_eq(counts.ids, 2.0 * MANY);
+    ck_assert_double_eq(counts.failed, (double)failed);
+    ck_assert_int_eq(finished_gap(&finished, 1), 2 * MANY + 1);
+    size_t n = finished.n;
+    finished_add(&finished, &(struct finished_row){.a = 41, .b = 43, .node = 8});
+    ck_assert_uint_eq(finished.n, n); /* it is in there already */
+    finished_clear(&finished);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("finished");
+    TCase *tcase = tcase_create("finished");
+    tcase_add_test(tcase, sums_are_those_of_single_ids);
+    tcase_add_test(tcase, many_rows_become_fewer);
+    suite_add_tcase(suite, tcase);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed != 0;
+}
