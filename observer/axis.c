@@ -55,11 +55,11 @@ static void finished_put(const struct moment_lane *lane, struct axis_part *part,
     if (a >= b)
         return;
     struct finished_counts counts = finished_count(lane->finished, a, b);
-    part->counts[ID_DONE] += counts.done;
-    part->counts[ID_FAILED] += counts.failed;
-    part->counts[ID_CANCELLED] += counts.cancelled;
-    part->counts[ID_VOID] += counts.ids - counts.done - counts.failed - counts.cancelled;
-    part->counts[ID_UNKNOWN] += (double)(b - a) - counts.ids;
+    part->counts[ID_DONE] += (double)counts.done;
+    part->counts[ID_FAILED] += (double)counts.failed;
+    part->counts[ID_CANCELLED] += (double)counts.cancelled;
+    part->counts[ID_VOID] += (double)(counts.ids - counts.done - counts.failed - counts.cancelled);
+    part->counts[ID_UNKNOWN] += (double)(b - a - counts.ids);
 }
 
 static void held_put(const struct moment_lane *lane, struct axis_part *part,

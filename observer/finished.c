@@ -96,17 +96,27 @@ static void sums_make(struct finished *finished)
     finished->n_sums = finished->n + 1;
 }
 
-/* Adds the part of that row which is before `seq`, or takes it away (sign). */
+/* Of `n` ids, `some` are spread evenly: how many of them are among the first `at`. */
+static int64_t spread(int64_t some, int64_t n, int64_t at)
+{
+    return n > 0 ? (int64_t)((double)some * (double)at / (double)n + 0.5) : 0;
+}
+
+/* Adds the part of that row which is before `seq`, or takes it away (sign): the failed ones among
+ * all ids, the cancelled ones among the others, the done ones among what is left. */
 static void part_add(struct finished_counts *counts, const struct finished_row *row, int64_t seq,
-                     double sign)
+                     int64_t sign)
 {
     if (seq <= row->a)
         return;
-    double part = (double)(seq - row->a) / (double)(row->b - row->a) * sign;
-    counts->ids += part * (double)(row->b - row->a);
-    counts->done += part * (double)row->done;
-    counts->failed += part * (double)row->failed;
-    counts->cancelled += part * (double)row->cancelled;
+    int64_t n = row->b - row->a, at = seq - row->a;
+    int64_t failed = spread(row->failed, n, at);
+    int64_t cancelled = spread(row->cancelled, n - row->failed, at - failed);
+    int64_t done = spread(row->done, n - row->failed - row->cancelled, at - failed - cancelled);
+    counts->ids += sign * at;
+    counts->failed += sign * failed;
+    counts->cancelled += sign * cancelled;
+    counts->done += sign * done;
 }
 
 struct finished_counts finished_count(struct finished *finished, int64_t a, int64_t b)
@@ -118,10 +128,10 @@ struct finished_counts finished_count(struct finished *finished, int64_t a, int6
     size_t from = row_at(finished, a), to = row_at(finished, b);
     const struct finished_sum *low = &finished->sums[from], *high = &finished->sums[to];
     counts = (struct finished_counts){
-        .ids = (double)(high->ids - low->ids),
-        .done = (double)(high->done - low->done),
-        .failed = (double)(high->failed - low->failed),
-        .cancelled = (double)(high->cancelled - low->cancelled),
+        .ids = high->ids - low->ids,
+        .done = high->done - low->done,
+        .failed = high->failed - low->failed,
+        .cancelled = high->cancelled - low->cancelled,
     };
     if (from < finished->n)
         part_add(&counts, &finished->rows[from], a, -1);

@@ -1,8 +1,9 @@
 /* The finished ranges of one lane, and sums over any stretch of its ids in logarithmic time.
  *
  * Rows of the stints collection, by their first id; they do not overlap, but for a range that was
- * counted twice around a crash: then the first one counts. Within a range its failed and cancelled
- * jobs are taken to be spread evenly. Bounded: past FINISHED_ROWS_MAX rows, neighbours become one,
+ * counted twice around a crash: then the first one counts. Which jobs of a range failed or were
+ * cancelled a row does not say: they are taken to be spread evenly, each at some id, so that none
+ * is ever lost between two stretches. Bounded: past FINISHED_ROWS_MAX rows, neighbours become one,
  * which keeps every sum over whole rows. */
 #ifndef STINT_OBSERVER_FINISHED_H
 #define STINT_OBSERVER_FINISHED_H
@@ -30,7 +31,7 @@ struct finished {
 };
 
 struct finished_counts {
-    double ids, done, failed, cancelled; /* ids that ended; the rest of them led nowhere */
+    int64_t ids, done, failed, cancelled; /* ids that ended; the rest of them led nowhere */
 };
 
 /* Any order; a row that is there already is left as it is. */

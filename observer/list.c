@@ -107,10 +107,14 @@ static void heads_draw(const struct list *list, const struct list_state *state,
     }
 }
 
+/* The chosen row is one bar: colours of its cells would make a patchwork of it. */
 static void row_mark(struct area area)
 {
-    for (int x = 0; x < area.width; x++)
-        area.grid->cells[area.y * area.grid->width + area.x + x].style |= STYLE_REVERSE;
+    for (int x = 0; x < area.width; x++) {
+        struct cell *cell = &area.grid->cells[area.y * area.grid->width + area.x + x];
+        cell->fore = cell->back = ROLE_TEXT;
+        cell->style = STYLE_REVERSE;
+    }
 }
 
 size_t list_draw(const struct list *list, struct list_state *state, const struct focus *focus,
@@ -199,7 +203,7 @@ bool list_click(const struct list *list, struct list_state *state, const struct 
 {
     size_t n, row = state->top + (size_t)(y > 0 ? y - 1 : 0);
     size_t *rows = rows_shown(list, state, focus, &n);
-    bool there = y > 0 && row < n;
+    bool there = y > 0 && (size_t)y <= state->height && row < n;
     if (there)
         state->chosen = list->key(list->ctx, rows[row]);
     free(rows);

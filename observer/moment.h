@@ -86,6 +86,7 @@ struct moment_event {
     enum event_kind kind;
     int64_t node;       /* id; 0: none */
     struct range range; /* a == b: none */
+    int64_t count;      /* of jobs failed */
     const char *text;
 };
 

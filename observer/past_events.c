@@ -28,6 +28,14 @@ static bool is_quiet(const struct moment_event *event)
            event->kind == EVENT_FINISHED || event->kind == EVENT_NODE_BUSY;
 }
 
+static const char *copy_of(const char *text)
+{
+    char *copy = strdup(text);
+    if (copy == NULL)
+        abort();
+    return copy;
+}
+
 void past_event_add(struct past *past, const struct moment_event *event)
 {
     struct events *events = is_quiet(event) ? &past->quiet : &past->loud;
@@ -40,9 +48,7 @@ void past_event_add(struct past *past, const struct moment_event *event)
     }
     memmove(events->items + at + 1, events->items + at, (events->n - at) * sizeof(*events->items));
     events->items[at] = *event;
-    events->items[at].text = strdup(event->text);
-    if (events->items[at].text == NULL)
-        abort();
+    events->items[at].text = copy_of(event->text);
     events->n++;
     past->bytes += sizeof(*event) + strlen(event->text) + 1;
 }
@@ -135,7 +141,7 @@ static void ranges_compare(struct past *past, const struct track *track, const s
                     : back ? EVENT_RETURNED
                            : EVENT_FINISHED,
                     &old[i].range,
-                    dead   ? "is dead; rescued from it are"
+                    dead   ? "leaves behind"
                     : back ? "gives back"
                            : "is done with");
     }
@@ -145,22 +151,59 @@ static void state_event(struct past *past, const struct track *track, const stru
                         const struct state *after)
 {
     char text[256];
-    bool dead = after->state == NODE_DEAD;
+    bool dead = after->state == NODE_DEAD, stopped = dead && strcmp(track->cause, "stopped") == 0;
     bool busy = (after->state == NODE_WAITING || after->state == NODE_WORKING) &&
                 (before->state == NODE_WAITING || before->state == NODE_WORKING);
     struct moment_event event = {.at_ms = after->at_ms,
-                                 .kind = dead   ? EVENT_NODE_DIED
-                                         : busy ? EVENT_NODE_BUSY
-                                                : EVENT_NODE_STATE,
+                                 .kind = stopped ? EVENT_NODE_STATE
+                                         : dead  ? EVENT_NODE_DIED
+                                         : busy  ? EVENT_NODE_BUSY
+                                                 : EVENT_NODE_STATE,
                                  .node = track->node,
                                  .text = text};
-    if (dead)
+    if (stopped)
+        snprintf(text, sizeof(text), "%s has stopped", track->identity.name);
+    else if (dead)
         snprintf(text, sizeof(text), "%s is dead: %.80s", track->identity.name,
                  track->cause[0] != '\0' ? track->cause : "no cause given");
     else
         snprintf(text, sizeof(text), "%s is %s", track->identity.name,
                  node_state_name(after->state));
     past_event_add(past, &event);
+}
+
+static void failed_text(char text[256], const struct track *track, int64_t count)
+{
+    snprintf(text, 256, "%" PRId64 " job%s failed on %s", count, count == 1 ? "" : "s",
+             track->identity.name);
+}
+
+/* Where many fail, one event tells of a few seconds. */
+static void failed_event(struct past *past, const struct track *track, int64_t at_ms, int64_t count)
+{
+    enum { TOGETHER_MS = 10000, LOOK_AT = 256 };
+    char text[256];
+    size_t at = events_until(&past->loud, at_ms);
+    for (size_t i = at; i-- > 0 && at - i < LOOK_AT;) {
+        struct moment_event *last = &past->loud.items[i];
+        if (last->at_ms <= at_ms - TOGETHER_MS)
+            break;
+        if (last->kind != EVENT_FAILED || last->node != track->node)
+            continue;
+        last->count += count;
+        failed_text(text, track, last->count);
+        past->bytes -= strlen(last->text);
+        past->bytes += strlen(text);
+        free((char *)last->text);
+        last->text = copy_of(text);
+        return;
+    }
+    failed_text(text, track, count);
+    past_event_add(past, &(struct moment_event){.at_ms = at_ms,
+                                                .kind = EVENT_FAILED,
+                                                .node = track->node,
+                                                .count = count,
+                                                .text = text});
 }
 
 void events_of(struct past *past, const struct track *track, const struct state *before,
@@ -182,11 +225,6 @@ void events_of(struct past *past, const struct track *track, const struct state 
         state_event(past, track, before, after);
     if (before->ranges != after->ranges)
         ranges_compare(past, track, before, after);
-    int64_t failed = after->failed - before->failed;
-    if (failed <= 0)
-        return;
-    event.kind = EVENT_FAILED;
-    snprintf(text, sizeof(text), "%" PRId64 " job%s failed on %s", failed, failed == 1 ? "" : "s",
-             track->identity.name);
-    past_event_add(past, &event);
+    if (after->failed > before->failed)
+        failed_event(past, track, after->at_ms, after->failed - before->failed);
 }

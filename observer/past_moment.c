@@ -2,7 +2,6 @@
  * picture, so it looks at as little as it can: what lies between two times is walked through once,
  * nothing is counted that is kept. Pure. */
 #define _GNU_SOURCE
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +9,7 @@
 #include "observer/past_internal.h"
 
 enum {
+    RATE_MS_MIN = 2000,     /* nodes write at most once a second: less would show that */
     SILENT_MS_MAX = 60000,  /* a node that never was said to be dead, but fell silent */
     DEAD_SHOWN_MS = 600000, /* dead ones are shown so long */
 };
@@ -47,18 +47,30 @@ static double ended_of(const struct state *state)
     return state != NULL ? (double)(state->done + state->failed) : -1;
 }
 
+/* Jobs ended a second in the time up to at_ms, walked to by both; -1: not known. */
+static float rate_at(struct walk *now, struct walk *before, int64_t at_ms, int64_t step_ms)
+{
+    int64_t over_ms = step_ms > RATE_MS_MIN ? step_ms : RATE_MS_MIN;
+    double from = ended_of(walk_to(before, at_ms - over_ms)), to = ended_of(walk_to(now, at_ms));
+    int64_t created_ms = now->track->identity.created_ms;
+    if (to < 0)
+        return -1;
+    /* What it had done when it was first heard of, it did at another time, unless it is new. */
+    if (from < 0 && created_ms < at_ms - over_ms)
+        return -1;
+    from = from < 0 ? 0 : from;
+    return to > from ? (float)((to - from) * 1000 / (double)over_ms) : 0;
+}
+
 static void rates_make(const struct track *track, struct moment_node *node, int64_t at_ms,
                        int64_t window_ms)
 {
     int64_t step_ms = window_ms / MOMENT_RATES > 0 ? window_ms / MOMENT_RATES : 1;
-    struct walk walk = walk_from(track, at_ms - step_ms * MOMENT_RATES);
-    double before = ended_of(walk_to(&walk, at_ms - step_ms * MOMENT_RATES));
-    for (int i = 0; i < MOMENT_RATES; i++) {
-        double ended = ended_of(walk_to(&walk, at_ms - step_ms * (MOMENT_RATES - 1 - i)));
-        double rate = before < 0 || ended < 0 ? -1 : (ended - before) * 1000 / (double)step_ms;
-        node->rates[i] = (float)(rate < 0 && ended >= 0 && before >= 0 ? 0 : rate);
-        before = ended;
-    }
+    int64_t first_ms = at_ms - step_ms * (MOMENT_RATES - 1);
+    struct walk now = walk_from(track, first_ms);
+    struct walk before = walk_from(track, first_ms - RATE_MS_MIN - step_ms);
+    for (int i = 0; i < MOMENT_RATES; i++)
+        node->rates[i] = rate_at(&now, &before, first_ms + step_ms * i, step_ms);
 }
 
 static void node_make(const struct track *track, const struct state *state, struct moment_node *ret,
@@ -100,7 +112,7 @@ static int nodes_compare(const void *a, const void *b)
         return dead_x ? 1 : -1;
     if (dead_x && x->died_ms != y->died_ms)
         return x->died_ms < y->died_ms ? 1 : -1;
-    int names = strcmp(x->node.name, y->node.name);
+    int names = strverscmp(x->node.name, y->node.name); /* n2 before n10 */
     return names != 0 ? names : x->node.id < y->node.id ? -1 : 1;
 }
 
@@ -281,9 +293,8 @@ static double per_second(int64_t now, int64_t before, int64_t ms)
 static void ended_add(const struct lane_track *track, const struct moment *moment,
                       const struct moment_lane *lane, struct moment_queue *queue)
 {
-    struct finished_counts ended = {.done = (double)track->done,
-                                    .failed = (double)track->failed,
-                                    .cancelled = (double)track->cancelled};
+    struct finished_counts ended = {
+        .done = track->done, .failed = track->failed, .cancelled = track->cancelled};
     if (!moment->live)
         ended = finished_count(lane->finished, 1, lane->head);
     for (size_t i = 0; i < lane->n_held && !moment->live; i++) {
@@ -294,9 +305,9 @@ static void ended_add(const struct lane_track *track, const struct moment *momen
         ended.failed -= since.failed;
         ended.cancelled -= since.cancelled;
     }
-    queue->done += llround(ended.done);
-    queue->failed += llround(ended.failed);
-    queue->cancelled += llround(ended.cancelled);
+    queue->done += ended.done;
+    queue->failed += ended.failed;
+    queue->cancelled += ended.cancelled;
 }
 
 static void queue_add_lane(const struct lane_track *track, struct moment *moment,
@@ -391,21 +402,14 @@ static int64_t point_ms(const struct moment *moment, int i)
 static void track_curves(const struct track *track, struct moment *moment)
 {
     int64_t step_ms = point_ms(moment, 1) - point_ms(moment, 0);
-    int64_t created_ms = track->identity.created_ms;
-    struct walk walk = walk_from(track, point_ms(moment, 0) - step_ms);
-    double before = ended_of(walk_to(&walk, point_ms(moment, 0) - step_ms));
+    struct walk now = walk_from(track, point_ms(moment, 0));
+    struct walk before = walk_from(track, point_ms(moment, 0) - step_ms - RATE_MS_MIN);
     for (int i = 0; i < MOMENT_POINTS; i++) {
-        const struct state *state = walk_to(&walk, point_ms(moment, i));
-        if (state == NULL)
-            continue;
-        double ended = ended_of(state);
-        /* What it had done when it was first heard of, it did at another time, unless it is new. */
-        if (before < 0)
-            before = created_ms >= point_ms(moment, i) - 2 * step_ms ? 0 : ended;
-        if (ended > before)
-            moment->rates[i] += (float)((ended - before) * 1000 / (double)step_ms);
-        moment->busy[i] += state->state == NODE_DEAD ? 0 : (float)state->running->n;
-        before = ended;
+        float rate = rate_at(&now, &before, point_ms(moment, i), step_ms);
+        const struct state *state = walk_to(&now, point_ms(moment, i));
+        moment->rates[i] += rate > 0 ? rate : 0;
+        moment->busy[i] +=
+            state == NULL || state->state == NODE_DEAD ? 0 : (float)state->running->n;
     }
 }
 

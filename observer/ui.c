@@ -64,7 +64,10 @@ struct ui *ui_new(struct past *past, bool control, int64_t ends_ms)
     if (ui == NULL)
         abort();
     *ui = (struct ui){.past = past, .control = control, .ends_ms = ends_ms};
-    ui->focus = (struct focus){.lane = -1, .control = control, .zoom_ms = 10 * WINDOW_MS};
+    ui->focus = (struct focus){
+        .lane = -1,
+        .control = control,
+    };
     for (int i = 0; i < VIEWS; i++) {
         ui->states[i] = calloc(1, view_of((enum view_kind)i)->state_bytes + 1);
         if (ui->states[i] == NULL)
@@ -167,10 +170,20 @@ static void speed_step(struct ui *ui, int by)
 
 /* ---- wishes --------------------------------------------------------------------------------- */
 
+/* As wide as was asked for; else as much as is known of, up to ten minutes. */
+static int64_t timeline_ms(const struct ui *ui)
+{
+    static const int64_t widths_ms[] = {WINDOW_MS, 2 * WINDOW_MS, 5 * WINDOW_MS, 10 * WINDOW_MS};
+    int64_t known_ms = shown_ms(ui) - past_first_ms(ui->past), width_ms = widths_ms[0];
+    for (size_t i = 1; i < 4 && width_ms < known_ms; i++)
+        width_ms = widths_ms[i];
+    return ui->focus.zoom_ms != 0 ? ui->focus.zoom_ms : width_ms;
+}
+
 static const struct moment *moment_of(struct ui *ui)
 {
     return past_moment(ui->past, shown_ms(ui), WINDOW_MS,
-                       ui->view == VIEW_TIMELINE ? ui->focus.zoom_ms : 0, ui->time == TIME_LIVE);
+                       ui->view == VIEW_TIMELINE ? timeline_ms(ui) : 0, ui->time == TIME_LIVE);
 }
 
 const struct moment *ui_moment(struct ui *ui)
@@ -260,18 +273,18 @@ static bool view_named(const char *name, enum view_kind *ret)
     return false;
 }
 
+static void move(struct ui *ui, enum move move);
+
 static void line_over(struct ui *ui)
 {
     enum mode mode = ui->mode;
     ui->mode = MODE_NORMAL;
     if (mode == MODE_SEARCH) {
         snprintf(ui->focus.search, sizeof(ui->focus.search), "%s", ui->line);
-        const struct view *view = view_of(ui->view);
-        if (!view->move(moment_of(ui), &ui->focus, ui->states[ui->view], MOVE_SEARCH_NEXT))
-            ui_tell(ui, "'%s' is not here", ui->line);
+        move(ui, MOVE_SEARCH_NEXT);
     } else if (mode == MODE_FILTER) {
         snprintf(ui->focus.filter, sizeof(ui->focus.filter), "%s", ui->line);
-    } else if (!view_named(ui->line, &ui->view)) {
+    } else if (ui->line[0] != '\0' && !view_named(ui->line, &ui->view)) {
         ui_tell(ui, "no view is called '%s'", ui->line);
     }
 }
@@ -310,15 +323,48 @@ static struct wish confirm_key(struct ui *ui, int code)
     return (struct wish){0};
 }
 
+/* Why a move does nothing in a view that has no use for it. */
+static const char *const why_not[MOVES] = {
+    [MOVE_UP] = "nothing is above",
+    [MOVE_DOWN] = "nothing is below",
+    [MOVE_PAGE_UP] = "nothing is above",
+    [MOVE_PAGE_DOWN] = "nothing is below",
+    [MOVE_FIRST] = "there is nothing to go to",
+    [MOVE_LAST] = "there is nothing to go to",
+    [MOVE_IN] = "nothing opens here",
+    [MOVE_OUT] = "this is the outside; q quits",
+    [MOVE_NEXT] = "there is no other part",
+    [MOVE_MARK] = "there is no job to mark",
+    [MOVE_SORT] = "there is nothing to sort",
+    [MOVE_ZOOM_IN] = "this view cannot come closer: the map and the timeline can",
+    [MOVE_ZOOM_OUT] = "this view cannot go farther: the map and the timeline can",
+    [MOVE_SEARCH_NEXT] = "nothing of the kind is here",
+    [MOVE_ALL] = "these are all",
+    [MOVE_OWNERS] = "there is no map yet",
+};
+
+static void view_follow(struct ui *ui)
+{
+    if (ui->focus.go_to > 0)
+        ui->view = (enum view_kind)(ui->focus.go_to - 1);
+    ui->focus.go_to = 0;
+}
+
 static void move(struct ui *ui, enum move move)
 {
     const struct view *view = view_of(ui->view);
-    if (view->move(moment_of(ui), &ui->focus, ui->states[ui->view], move))
-        return;
-    if (move == MOVE_LEFT || move == MOVE_RIGHT)
+    if (move == MOVE_SEARCH_NEXT && ui->focus.search[0] == '\0')
+        ui_tell(ui, "nothing was searched for yet: / does");
+    else if (view->move(moment_of(ui), &ui->focus, ui->states[ui->view], move))
+        view_follow(ui);
+    else if (move == MOVE_LEFT || move == MOVE_RIGHT)
         ui_stop_at(ui, shown_ms(ui) + (move == MOVE_LEFT ? -STEP_MS : STEP_MS));
     else if (move == MOVE_OUT && ui->focus.filter[0] != '\0')
         ui->focus.filter[0] = '\0';
+    else if (move == MOVE_SEARCH_NEXT)
+        ui_tell(ui, "'%s' is not here", ui->focus.search);
+    else
+        ui_tell(ui, "%s", why_not[move]);
 }
 
 static struct wish command_do(struct ui *ui, const struct key *key)
@@ -384,12 +430,32 @@ static void help_key(struct ui *ui, int code)
 {
     size_t n;
     keys_all(&n);
-    if ((code == KEYS_DOWN || code == 'j' || code == KEYS_PAGE_DOWN) && ui->help_from + 1 < n)
+    bool down = code == KEYS_DOWN || code == 'j' || code == KEYS_PAGE_DOWN || code == ' ';
+    bool up = code == KEYS_UP || code == 'k' || code == KEYS_PAGE_UP;
+    if ((down || code == KEYS_WHEEL_DOWN) && ui->help_from + 1 < n)
         ui->help_from++;
-    else if ((code == KEYS_UP || code == 'k' || code == KEYS_PAGE_UP) && ui->help_from > 0)
+    else if ((up || code == KEYS_WHEEL_UP) && ui->help_from > 0)
         ui->help_from--;
     else if (code == KEYS_ESC || code == '?' || code == 'q' || code == '\r')
         ui->mode = MODE_NORMAL;
+}
+
+/* Why that key does nothing here. */
+static void no_key(struct ui *ui, int code)
+{
+    for (int view = 0; view < VIEWS && code != KEYS_RESIZE; view++) {
+        const struct key *key = keys_find(code, (enum view_kind)view, true);
+        if (key != NULL && key->control && !ui->control) {
+            ui_tell(ui, "%s: only with --control", key->help);
+            return;
+        }
+        if (key != NULL) {
+            ui_tell(ui, "%s: in the view %s", key->help, view_of((enum view_kind)view)->name);
+            return;
+        }
+    }
+    if (code != KEYS_RESIZE)
+        ui_tell(ui, "no such key; ? lists them");
 }
 
 struct wish ui_key(struct ui *ui, int code)
@@ -405,7 +471,10 @@ struct wish ui_key(struct ui *ui, int code)
         return (struct wish){0};
     }
     const struct key *key = keys_find(code, ui->view, ui->control);
-    return key != NULL ? command_do(ui, key) : (struct wish){0};
+    if (key != NULL)
+        return command_do(ui, key);
+    no_key(ui, code);
+    return (struct wish){0};
 }
 
 /* Column of the name of that view in the second row; the width it takes there. */
@@ -428,9 +497,10 @@ struct wish ui_click(struct ui *ui, int x, int y)
             ui->view = (enum view_kind)i;
     }
     const struct area *area = &ui->view_area;
-    if (y >= area->y && y < area->y + area->height)
+    if (y >= area->y && y < area->y + area->height &&
         view_of(ui->view)->click(moment_of(ui), &ui->focus, ui->states[ui->view], x - area->x,
-                                 y - area->y);
+                                 y - area->y))
+        view_follow(ui);
     return (struct wish){0};
 }
 
@@ -453,7 +523,8 @@ static void time_text(const struct ui *ui, const struct moment *moment, char *te
                  1 << abs(ui->speed), clock, span);
         *ret_style = (struct pen_style){ROLE_WARN, ROLE_TEXT, STYLE_BOLD};
     } else {
-        snprintf(text, size, "STOPPED %s, %s ago", clock, span);
+        bool now = end_of_time(ui) - shown_ms(ui) < STEP_MS;
+        snprintf(text, size, "STOPPED %s, %s%s", clock, now ? "now" : span, now ? "" : " ago");
         *ret_style = (struct pen_style){ROLE_WARN, ROLE_TEXT, STYLE_BOLD | STYLE_REVERSE};
     }
 }
@@ -465,12 +536,17 @@ static void head_draw(const struct ui *ui, const struct moment *moment, struct a
     time_text(ui, moment, time, sizeof(time), &style);
     int time_x = area.width - text_columns(time);
     struct area left = area_columns(area, 0, time_x - 1);
+    const char *format = left.width >= 64 ? "%zu node%s, %" PRId64 " of %" PRId64
+                                            " slots busy, %s jobs/s, %s waiting"
+                                          : "%zu node%s %" PRId64 "/%" PRId64 " busy %s/s %s wait";
+    char text[256];
+    snprintf(text, sizeof(text), format, moment->n_live, moment->n_live == 1 ? "" : "s",
+             moment->running, moment->slots, text_short(rate, moment->rate),
+             text_short(backlog, (double)moment->backlog));
     int x = area_text(left, 0, 0, strong, "stint ");
-    x += area_print(left, x, 0, plain,
-                    "%zu node%s, %" PRId64 " of %" PRId64 " slots busy, %s jobs/s, %s waiting",
-                    moment->n_live, moment->n_live == 1 ? "" : "s", moment->running, moment->slots,
-                    text_short(rate, moment->rate), text_short(backlog, (double)moment->backlog));
-    area_print(left, x, 0, dim, "   %s", moment->store);
+    x += area_text(left, x, 0, plain, text);
+    if (x + 3 + text_columns(moment->store) <= left.width)
+        area_print(left, x, 0, dim, "   %s", moment->store);
     area_text(area, time_x, 0, style, time);
     for (int i = 0; i < VIEWS; i++) {
         int width;
@@ -513,7 +589,9 @@ static void scrubber_draw(const struct ui *ui, const struct moment *moment, stru
 static void foot_draw(const struct ui *ui, struct area area)
 {
     static const char prompts[] = {[MODE_SEARCH] = '/', [MODE_FILTER] = '\\', [MODE_GO_TO] = ':'};
-    if (ui->mode == MODE_CONFIRM)
+    if (ui->mode == MODE_HELP)
+        area_text(area, 0, 0, dim, "up down: more of it  Esc: back");
+    else if (ui->mode == MODE_CONFIRM)
         area_text(area, 0, 0, (struct pen_style){ROLE_WARN, ROLE_TEXT, STYLE_BOLD}, ui->question);
     else if (ui->mode == MODE_SEARCH || ui->mode == MODE_FILTER || ui->mode == MODE_GO_TO)
         area_print(area, 0, 0, plain, "%c%s_", prompts[ui->mode], ui->line);
@@ -523,8 +601,7 @@ static void foot_draw(const struct ui *ui, struct area area)
         area_print(area, 0, 0, plain, "only what holds '%s' (Esc: all)", ui->focus.filter);
     else
         area_text(area, 0, 0, dim,
-                  "? help  1-6 views  Space stop time  , . events  / search  Enter in  Esc out  "
-                  "q quit");
+                  "? help  1-6 views  Space stop time  , . events  / search  Enter  Esc  q quit");
 }
 
 static void help_draw(const struct ui *ui, struct area area)
@@ -532,7 +609,7 @@ static void help_draw(const struct ui *ui, struct area area)
     size_t n;
     const struct key *keys = keys_all(&n);
     const char *group = "";
-    int y = 0, column = area.width >= 110 ? area.width / 2 : area.width, x = 0;
+    int y = 0, column = area.width >= 100 ? area.width / (area.width / 50) : area.width, x = 0;
     for (size_t i = ui->help_from; i < n; i++) {
         const struct key *key = &keys[i];
         if (key->control && !ui->control)

@@ -25,12 +25,15 @@ enum { FOCUS_MARKS_MAX = 256 };
 struct focus {
     int64_t node;                     /* id of the chosen node; 0: none */
     int64_t job;                      /* stored id; 0: none */
+    bool detail;                      /* ... and it is to be seen whole */
     int32_t lane;                     /* -1: none */
     char queue[LIMIT_NAME_BYTES + 1]; /* "": none */
     char search[64];
     char filter[64];
     bool control;                   /* Shift letters do something */
-    int64_t zoom_ms;                /* width of the timeline */
+    int64_t zoom_ms;                /* width of the timeline; 0: as much as is known of */
+    int go_to;                      /* a view to go to, enum view_kind + 1; 0: stay here */
+    struct range show;              /* ids that the map is to show; a == b: none */
     int64_t marks[FOCUS_MARKS_MAX]; /* jobs marked */
     size_t n_marks;
     struct jobs_ask ask;          /* what the view of jobs wants to see ... */
@@ -55,6 +58,8 @@ enum move {
     MOVE_ZOOM_IN,
     MOVE_ZOOM_OUT,
     MOVE_SEARCH_NEXT,
+    MOVE_ALL,    /* show the quiet events, too */
+    MOVE_OWNERS, /* colour what is done by who did it */
     MOVES
 };
 

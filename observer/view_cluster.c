@@ -1,20 +1,25 @@
-/* The cluster: its nodes, the living first, then those that died lately with what they died of.
- * Pure. */
+/* The cluster: its nodes, the living first, then those that died lately with what they died of; and
+ * the chosen one in detail, where there is room or when it is asked for. Pure. */
+#define _GNU_SOURCE
 #include <inttypes.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "observer/list.h"
 #include "observer/text.h"
 
+enum { DETAIL_ROWS = 9, NAME = 12 };
+
 struct cluster_state {
     struct list_state list;
+    bool detail; /* it was asked for: it has half of the room */
 };
 
 enum column { NODE, STATE, SINCE, SLOTS, RATE, CURVE, DONE, FAILED, RANGES, BEAT, HOST };
 
 static const struct list_column columns[] = {
-    [NODE] = {"NODE", 12, 1, 0, false},
+    [NODE] = {"NODE", 14, 2, 0, false},
     [STATE] = {"STATE", 12, 0, 0, false},
     [SINCE] = {"SINCE", 7, 0, 5, true},
     [SLOTS] = {"BUSY", 7, 0, 0, true},
@@ -22,7 +27,7 @@ static const struct list_column columns[] = {
     [CURVE] = {"LAST MINUTE", 12, 2, 2, false},
     [DONE] = {"DONE", 6, 0, 4, true},
     [FAILED] = {"FAILED", 6, 0, 3, true},
-    [RANGES] = {"ANSWERS FOR", 16, 3, 6, false},
+    [RANGES] = {"ANSWERS FOR", 16, 2, 6, false},
     [BEAT] = {"BEAT", 6, 0, 7, true},
     [HOST] = {"HOST", 8, 1, 8, false},
 };
@@ -64,7 +69,7 @@ static int row_compare(void *ctx, size_t a, size_t b, size_t column)
     const struct node *x = &node_at(ctx, a)->node, *y = &node_at(ctx, b)->node;
     switch ((enum column)column) {
     case NODE:
-        return strcmp(x->name, y->name);
+        return strverscmp(x->name, y->name);
     case STATE:
         return (int)x->state - (int)y->state;
     case SINCE:
@@ -107,21 +112,25 @@ static void ranges_draw(const struct moment *moment, const struct node *node, st
     for (size_t i = 0; i < node->n_ranges; i++)
         ids += node->ranges[i].range.b - node->ranges[i].range.a;
     const struct range *first = &node->ranges[0].range;
-    char lane[2 * TEXT_BYTES] = "", a[TEXT_BYTES], b[TEXT_BYTES], count[TEXT_BYTES];
-    for (size_t i = 0; i < moment->n_lanes; i++)
-        if (moment->lanes[i].number == id_lane(first->a) && moment->n_lanes > 1)
-            text_lane(lane, &moment->lanes[i].name);
-    int x = area_print(cell, 0, 0, (struct pen_style){ROLE_TEXT, ROLE_TEXT, 0}, "%s%s%s-%s", lane,
-                       lane[0] != '\0' ? ":" : "", text_count(a, id_seq(first->a)),
-                       text_count(b, id_seq(first->b - 1)));
+    char id[ID_TEXT_BYTES], last[TEXT_BYTES] = "", count[TEXT_BYTES];
+    if (first->b - first->a > 1)
+        snprintf(last, sizeof(last), "-%" PRId64, id_seq(first->b - 1));
+    int x = area_print(cell, 0, 0, (struct pen_style){ROLE_TEXT, ROLE_TEXT, 0}, "%s%s",
+                       text_id(id, moment, first->a), last);
     if (node->n_ranges > 1)
         area_print(cell, x, 0, (struct pen_style){ROLE_DIM, ROLE_TEXT, 0}, " and %zu more, %s ids",
                    node->n_ranges - 1, text_short(count, (double)ids));
 }
 
+/* A node that stopped as it was told to is no bad news. */
+static bool stopped(const struct node *node)
+{
+    return node->state == NODE_DEAD && strcmp(node->cause, "stopped") == 0;
+}
+
 static void state_draw(const struct node *node, struct area cell)
 {
-    struct pen_style style = {states[node->state].role, ROLE_TEXT, 0};
+    struct pen_style style = {stopped(node) ? ROLE_DIM : states[node->state].role, ROLE_TEXT, 0};
     bool leaving =
         node->desired != DESIRED_RUN && node->state != NODE_DEAD && node->state != NODE_PAUSED;
     area_put(cell, 0, 0, cell.grid->ascii ? states[node->state].ascii : states[node->state].code,
@@ -138,6 +147,20 @@ static void cause_draw(const struct node *node, struct area cell)
     struct area row = cell;
     row.width = cell.grid->width - cell.x;
     area_text(row, 0, 0, (struct pen_style){ROLE_DIM, ROLE_TEXT, 0}, node->cause);
+}
+
+/* All to one scale, so that nodes can be compared; never quite as high as a row, so that rows stay
+ * apart. */
+static void curve_draw(const struct moment *moment, const struct moment_node *seen,
+                       struct area cell)
+{
+    float most = 0;
+    int n = cell.width < MOMENT_RATES ? cell.width : MOMENT_RATES;
+    for (size_t i = 0; i < moment->n_live; i++)
+        for (int k = 0; k < MOMENT_RATES; k++)
+            most = moment->nodes[i].rates[k] > most ? moment->nodes[i].rates[k] : most;
+    area_spark(cell, 0, 0, seen->rates + MOMENT_RATES - n, (size_t)n, most * 8.0 / 7,
+               (struct pen_style){ROLE_GOOD, ROLE_TEXT, 0});
 }
 
 static void cell_draw(void *ctx, size_t row, size_t column, struct area cell)
@@ -175,10 +198,7 @@ static void cell_draw(void *ctx, size_t row, size_t column, struct area cell)
         right_text(cell, style, text_short(text, node->rate));
         break;
     case CURVE:
-        area_spark(cell, 0, 0,
-                   seen->rates + (cell.width < MOMENT_RATES ? MOMENT_RATES - cell.width : 0),
-                   cell.width < MOMENT_RATES ? (size_t)cell.width : MOMENT_RATES, 0,
-                   (struct pen_style){ROLE_GOOD, ROLE_TEXT, 0});
+        curve_draw(moment, seen, cell);
         break;
     case DONE:
         right_text(cell, style, text_short(text, (double)node->done));
@@ -217,6 +237,78 @@ static struct list list_of(const struct moment *moment)
     };
 }
 
+/* ---- one of them ---------------------------------------------------------------------------- */
+
+__attribute__((format(printf, 4, 5))) static void
+line_draw(struct area area, int *y, const char *name, const char *format, ...)
+{
+    char text[512];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof(text), format, args);
+    va_end(args);
+    area_text(area, 1, *y, (struct pen_style){ROLE_DIM, ROLE_TEXT, 0}, name);
+    area_text(area_columns(area, 1 + NAME, area.width), 0, *y,
+              (struct pen_style){ROLE_TEXT, ROLE_TEXT, 0}, text);
+    *y += 1;
+}
+
+static void names_text(char *text, size_t size, const char (*names)[LIMIT_NAME_BYTES + 1], size_t n)
+{
+    size_t used = 0;
+    snprintf(text, size, "all");
+    for (size_t i = 0; i < n && used < size; i++)
+        used += (size_t)snprintf(text + used, size - used, "%s%s", i > 0 ? ", " : "", names[i]);
+}
+
+/* Ranges, then the jobs that run, one behind the other as far as there is room. */
+static void holds_draw(const struct moment *moment, const struct node *node, struct area area,
+                       int y)
+{
+    char id[ID_TEXT_BYTES], to[TEXT_BYTES];
+    struct area line = area_columns(area, 1 + NAME, area.width);
+    struct pen_style plain = {ROLE_TEXT, ROLE_TEXT, 0}, dim = {ROLE_DIM, ROLE_TEXT, 0};
+    struct pen_style warn = {ROLE_SUSPECT, ROLE_TEXT, STYLE_BOLD};
+    area_text(area, 1, y, dim, "answers for");
+    int x = node->n_ranges == 0 ? area_text(line, 0, y, dim, "nothing") : 0;
+    for (size_t i = 0; i < node->n_ranges && x < line.width; i++) {
+        const struct node_range *r = &node->ranges[i];
+        snprintf(to, sizeof(to), "-%" PRId64, id_seq(r->range.b - 1));
+        x += area_print(line, x, y, plain, "%s%s", text_id(id, moment, r->range.a),
+                        r->range.b - r->range.a > 1 ? to : "");
+        x += area_text(line, x, y, warn, r->range.suspect ? " rescued" : "");
+        x += area_text(line, x, y, dim, r->returning != 0 ? " going back" : "") + 2;
+    }
+    area_text(area, 1, y + 1, dim, "runs");
+    x = node->n_running == 0 ? area_text(line, 0, y + 1, dim, "nothing") : 0;
+    for (size_t i = 0; i < node->n_running && x < line.width; i++)
+        x += 2 + area_text(line, x, y + 1, plain, text_id(id, moment, node->running[i].id));
+}
+
+static void detail_draw(const struct moment *moment, const struct moment_node *seen,
+                        struct area area)
+{
+    const struct node *node = &seen->node;
+    char a[TEXT_BYTES], b[TEXT_BYTES], c[TEXT_BYTES], names[400];
+    int y = 0;
+    area_fill(area_rows(area, 0, 1), area.grid->ascii ? '-' : 0x2500,
+              (struct pen_style){ROLE_DIM, ROLE_TEXT, 0});
+    area_print(area, 2, y++, (struct pen_style){ROLE_TITLE, ROLE_TEXT, STYLE_BOLD}, " %s ",
+               node->name);
+    line_draw(area, &y, "state", "%s for %s, since %s%s%s", node_state_name(node->state),
+              text_span(a, moment->at_ms - node->since_ms), text_clock(b, node->since_ms),
+              node->cause[0] != '\0' ? ": " : "", node->cause);
+    line_draw(area, &y, "process", "%" PRId64 " on %s, stint %s, load %.2f, came %s", node->pid,
+              node->host, node->version, node->load, text_clock(a, seen->first_ms));
+    line_draw(area, &y, "jobs", "%s done, %s failed, %s interrupted", text_count(a, node->done),
+              text_count(b, node->failed), text_count(c, node->interrupted));
+    names_text(names, sizeof(names), node->queues, node->n_queues);
+    line_draw(area, &y, "queues", "%s", names);
+    names_text(names, sizeof(names), node->types, node->n_types);
+    line_draw(area, &y, "types", "%s", names);
+    holds_draw(moment, node, area, y);
+}
+
 /* ---- the view ------------------------------------------------------------------------------- */
 
 static void cluster_draw(const struct moment *moment, struct focus *focus, void *own,
@@ -229,8 +321,14 @@ static void cluster_draw(const struct moment *moment, struct focus *focus, void 
                   "No node is running; start one with `stint node start`.");
         return;
     }
-    size_t chosen = list_draw(&list, &state->list, focus, area);
+    bool room = area.height - (int)moment->n_nodes >= DETAIL_ROWS + 2;
+    int high = area.height - (room || state->detail ? DETAIL_ROWS : 0);
+    high = high < 3 ? 3 : high;
+    state->list.chosen = focus->node != 0 ? focus->node : state->list.chosen;
+    size_t chosen = list_draw(&list, &state->list, focus, area_rows(area, 0, high));
     focus->node = chosen < moment->n_nodes ? moment->nodes[chosen].node.id : 0;
+    if (chosen < moment->n_nodes)
+        detail_draw(moment, &moment->nodes[chosen], area_rows(area, high, DETAIL_ROWS));
 }
 
 static bool cluster_move(const struct moment *moment, struct focus *focus, void *own,
@@ -238,6 +336,11 @@ static bool cluster_move(const struct moment *moment, struct focus *focus, void 
 {
     struct cluster_state *state = own;
     struct list list = list_of(moment);
+    if (move == MOVE_IN || (move == MOVE_OUT && state->detail)) {
+        state->detail = move == MOVE_IN;
+        return true;
+    }
+    state->list.chosen = focus->node != 0 ? focus->node : state->list.chosen;
     bool moved = list_move(&list, &state->list, focus, move);
     focus->node = state->list.chosen;
     return moved;

@@ -1,14 +1,26 @@
 /* What happened, the newest last. The list follows the newest until somebody moves away from it.
- * Pure. */
+ * What happens all the time (ranges claimed and done with) would drown the rest: it is shown when
+ * asked for. Pure. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "observer/list.h"
 #include "observer/text.h"
 
+enum { LOUD_MAX = 4000, TRAFFIC_MAX = 2000 }; /* events shown: the newest */
+
 struct events_state {
     struct list_state list;
     bool away; /* not at the newest */
+    bool all;  /* the quiet ones, too */
+};
+
+/* The events shown, oldest first. */
+struct shown {
+    const struct moment *moment;
+    const struct moment_event **events;
+    size_t n;
 };
 
 static const struct list_column columns[] = {
@@ -30,16 +42,40 @@ static const struct {
     [EVENT_QUEUE] = {ROLE_WARN, 'q'},      [EVENT_STORE] = {ROLE_BAD, 'S'},
 };
 
-static const struct moment_event *event_at(void *ctx, size_t row)
+static void shown_make(const struct moment *moment, const struct events_state *state,
+                       struct shown *shown)
 {
-    return &((const struct moment *)ctx)->events[row];
+    size_t loud = moment->n_events > LOUD_MAX ? moment->n_events - LOUD_MAX : 0;
+    size_t quiet = moment->n_traffic;
+    if (state->all)
+        quiet = moment->n_traffic > TRAFFIC_MAX ? moment->n_traffic - TRAFFIC_MAX : 0;
+    size_t n = moment->n_events - loud + moment->n_traffic - quiet;
+    *shown = (struct shown){.moment = moment, .events = malloc((n + 1) * sizeof(*shown->events))};
+    if (shown->events == NULL)
+        abort();
+    while (shown->n < n) {
+        const struct moment_event *first = &moment->events[loud], *second = &moment->traffic[quiet];
+        bool is_loud = quiet == moment->n_traffic ||
+                       (loud < moment->n_events && first->at_ms <= second->at_ms);
+        shown->events[shown->n++] = is_loud ? first : second;
+        *(is_loud ? &loud : &quiet) += 1;
+    }
 }
 
-/* Events stay where they are while newer ones are added; the oldest are forgotten rarely. */
+static const struct moment_event *event_at(void *ctx, size_t row)
+{
+    return ((const struct shown *)ctx)->events[row];
+}
+
+/* Events move in their list as others are added before them: they are told apart by what they say
+ * (FNV-1a). */
 static int64_t row_key(void *ctx, size_t row)
 {
-    (void)ctx;
-    return (int64_t)row + 1;
+    const struct moment_event *event = event_at(ctx, row);
+    uint64_t hash = (0xcbf29ce484222325U ^ (uint64_t)event->at_ms) * 0x100000001b3U;
+    for (const char *c = event->text; *c != '\0'; c++)
+        hash = (hash ^ (unsigned char)*c) * 0x100000001b3U;
+    return (int64_t)(hash | 1);
 }
 
 static void row_text(void *ctx, size_t row, char *text, size_t size)
@@ -49,7 +85,7 @@ static void row_text(void *ctx, size_t row, char *text, size_t size)
 
 static void cell_draw(void *ctx, size_t row, size_t column, struct area cell)
 {
-    const struct moment *moment = ctx;
+    const struct moment *moment = ((const struct shown *)ctx)->moment;
     const struct moment_event *event = event_at(ctx, row);
     char text[TEXT_BYTES];
     struct pen_style style = {kinds[event->kind].role, ROLE_TEXT, 0};
@@ -64,13 +100,13 @@ static void cell_draw(void *ctx, size_t row, size_t column, struct area cell)
         area_text(cell, 0, 0, style, event->text);
 }
 
-static struct list list_of(const struct moment *moment)
+static struct list list_of(struct shown *shown)
 {
     return (struct list){
         .columns = columns,
         .n_columns = sizeof(columns) / sizeof(columns[0]),
-        .n = moment->n_events,
-        .ctx = (void *)moment,
+        .n = shown->n,
+        .ctx = shown,
         .key = row_key,
         .draw = cell_draw,
         .text = row_text,
@@ -81,28 +117,61 @@ static void events_draw(const struct moment *moment, struct focus *focus, void *
                         struct area area)
 {
     struct events_state *state = own;
-    struct list list = list_of(moment);
-    if (moment->n_events == 0) {
-        area_text(area, 2, 1, (struct pen_style){ROLE_DIM, ROLE_TEXT, 0},
-                  "Nothing has happened yet, as far as is known.");
-        return;
-    }
-    if (!state->away)
+    struct pen_style dim = {ROLE_DIM, ROLE_TEXT, 0};
+    struct shown shown;
+    shown_make(moment, state, &shown);
+    struct list list = list_of(&shown);
+    bool more = moment->n_traffic > TRAFFIC_MAX || moment->n_events > LOUD_MAX;
+    area_text(area_rows(area, area.height - 1, 1), 0, 0, dim,
+              !state->all ? "what matters; a: also ranges claimed, given back and done with"
+              : more      ? "the newest; a: only what matters"
+                          : "all; a: only what matters");
+    if (shown.n == 0)
+        area_text(area, 2, 1, dim, "Nothing has happened yet, as far as is known.");
+    else if (!state->away)
         list_move(&list, &state->list, focus, MOVE_LAST);
-    list_draw(&list, &state->list, focus, area);
+    if (shown.n > 0)
+        list_draw(&list, &state->list, focus, area_rows(area, 0, area.height - 1));
+    free(shown.events);
+}
+
+/* To where it happened: on the map, or in the cluster. */
+static bool enter(const struct moment *moment, struct focus *focus, struct list *list,
+                  const struct list_state *state)
+{
+    for (size_t i = 0; i < list->n; i++) {
+        const struct moment_event *event = event_at(list->ctx, i);
+        if (row_key(list->ctx, i) != state->chosen)
+            continue;
+        bool range = event->range.a < event->range.b;
+        bool node = moment_node_index(moment, event->node) >= 0;
+        focus->show = event->range;
+        focus->node = node ? event->node : focus->node;
+        focus->go_to = range ? VIEW_MAP + 1 : node ? VIEW_CLUSTER + 1 : 0;
+        return range || node;
+    }
+    return false;
 }
 
 static bool events_move(const struct moment *moment, struct focus *focus, void *own, enum move move)
 {
     struct events_state *state = own;
-    struct list list = list_of(moment);
     if (move == MOVE_OUT && state->away) {
         state->away = false;
         return true;
     }
-    bool moved = list_move(&list, &state->list, focus, move);
-    if (moved)
+    if (move == MOVE_ALL) {
+        state->all = !state->all;
+        return true;
+    }
+    struct shown shown;
+    shown_make(moment, state, &shown);
+    struct list list = list_of(&shown);
+    bool moved = move == MOVE_IN ? enter(moment, focus, &list, &state->list)
+                                 : list_move(&list, &state->list, focus, move);
+    if (moved && move != MOVE_IN)
         state->away = move != MOVE_LAST;
+    free(shown.events);
     return moved;
 }
 
@@ -110,8 +179,13 @@ static bool events_click(const struct moment *moment, struct focus *focus, void 
 {
     (void)x;
     struct events_state *state = own;
-    struct list list = list_of(moment);
-    return state->away = list_click(&list, &state->list, focus, y);
+    struct shown shown;
+    shown_make(moment, state, &shown);
+    struct list list = list_of(&shown);
+    bool there = list_click(&list, &state->list, focus, y);
+    state->away = state->away || there;
+    free(shown.events);
+    return there;
 }
 
 const struct view view_events = {

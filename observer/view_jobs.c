@@ -14,8 +14,8 @@ struct jobs_state {
     struct list_state list;
     int64_t pages[PAGES_MAX]; /* after_id of the pages before this one */
     size_t page;
-    bool detail;
-    int detail_from; /* first line shown of it */
+    int detail_from; /* first line shown of the detail ... */
+    int detail_last; /* ... and at most */
     size_t shown;    /* which states: index in `shown` below */
 };
 
@@ -23,14 +23,14 @@ enum column { MARK, ID, STATE, TYPE, RUN, NODE, CREATED, TOOK, COMMAND };
 
 static const struct list_column columns[] = {
     [MARK] = {"", 1, 0, 0, false},
-    [ID] = {"ID", 12, 0, 0, true},
+    [ID] = {"ID", 14, 0, 0, true},
     [STATE] = {"STATE", 9, 0, 0, false},
     [TYPE] = {"TYPE", 8, 0, 4, false},
     [RUN] = {"RUN", 3, 0, 3, true},
     [NODE] = {"NODE", 12, 0, 2, false},
     [CREATED] = {"SUBMITTED", 9, 0, 5, false},
     [TOOK] = {"TOOK", 7, 0, 1, true},
-    [COMMAND] = {"WHAT", 10, 1, 0, false},
+    [COMMAND] = {"WHAT", 20, 1, 0, false},
 };
 
 static const struct {
@@ -86,10 +86,11 @@ static bool runs_now(const struct moment *moment, const struct job *job, int32_t
 static void row_text(void *ctx, size_t row, char *text, size_t size)
 {
     const struct job *job = job_at(ctx, row);
-    char command[256];
+    char command[256], id[ID_TEXT_BYTES];
     command_text(job, command, sizeof(command));
-    snprintf(text, size, "%" PRId64 " %s %s %s", id_seq(job->id), job_state_name(job->state),
-             job->type, command);
+    snprintf(text, size, "%s %s %s %s",
+             text_id(id, ((const struct page_ctx *)ctx)->moment, job->id),
+             job_state_name(job->state), job->type, command);
 }
 
 static void right_text(struct area cell, struct pen_style style, const char *text)
@@ -150,7 +151,7 @@ static void cell_draw(void *ctx, size_t row, size_t column, struct area cell)
             area_put(cell, 0, 0, '*', (struct pen_style){ROLE_WARN, ROLE_TEXT, STYLE_BOLD});
         break;
     case ID:
-        right_text(cell, plain, text_count(text, id_seq(job->id)));
+        right_text(cell, plain, text_id(text, page->moment, job->id));
         break;
     case STATE:
         state_draw(page->moment, job, cell);
@@ -198,11 +199,12 @@ static struct list list_of(struct page_ctx *ctx)
 
 struct lines {
     struct area area;
-    int skip, y;
+    int skip, y, n;
 };
 
 static void line_put(struct lines *lines, struct pen_style style, const char *text)
 {
+    lines->n++;
     if (lines->skip > 0)
         lines->skip--;
     else if (lines->y < lines->area.height)
@@ -275,8 +277,42 @@ static void ending_put(struct lines *lines, const struct moment *moment,
     output_put(lines, ending->output);
 }
 
-static void detail_draw(const struct moment *moment, const struct focus *focus, int from,
-                        struct area area)
+/* What it was submitted with that is not the default. */
+static void spec_put(struct lines *lines, const struct moment *moment, const struct job_spec *spec)
+{
+    char text[ID_TEXT_BYTES];
+    if (spec->timeout_ms > 0)
+        line_print(lines, "time-out", "%s", text_span(text, spec->timeout_ms));
+    if (spec->cwd != NULL)
+        line_print(lines, "folder", "%s", spec->cwd);
+    if (spec->key != NULL)
+        line_print(lines, "key", "%s", spec->key);
+    if (spec->group != NULL)
+        line_print(lines, "group", "%s", spec->group);
+    for (size_t i = 0; i < spec->n_after; i++)
+        line_print(lines, "after", "%s", text_id(text, moment, spec->after[i]));
+    if (spec->copy_of != 0)
+        line_print(lines, "copy of", "%s", text_id(text, moment, spec->copy_of));
+}
+
+static void times_put(struct lines *lines, const struct job *job)
+{
+    char a[TEXT_BYTES], b[TEXT_BYTES];
+    line_print(lines, "submitted", "%s", text_clock(a, job->created_ms));
+    if (job->state == JOB_SCHEDULED && job->due_ms != 0)
+        line_print(lines, "due", "%s", text_clock(a, job->due_ms));
+    if (job->started_ms != 0)
+        line_print(lines, "started", "%s, after %s", text_clock(a, job->started_ms),
+                   text_span(b, job->started_ms - job->created_ms));
+    if (job->finished_ms != 0 && job->started_ms != 0)
+        line_print(lines, "finished", "%s, took %s", text_clock(a, job->finished_ms),
+                   text_span(b, job->finished_ms - job->started_ms));
+    else if (job->finished_ms != 0)
+        line_print(lines, "finished", "%s", text_clock(a, job->finished_ms));
+}
+
+static void detail_draw(const struct moment *moment, const struct focus *focus,
+                        struct jobs_state *state, struct area area)
 {
     const struct jobs_page *page = focus->page;
     const struct job *job = page != NULL ? page->detail : NULL;
@@ -284,10 +320,12 @@ static void detail_draw(const struct moment *moment, const struct focus *focus, 
         area_text(area, 1, 0, dim, "reading ...");
         return;
     }
-    struct lines lines = {.area = area, .skip = from};
-    char text[512], a[TEXT_BYTES], b[TEXT_BYTES];
+    if (state->detail_from > state->detail_last)
+        state->detail_from = state->detail_last;
+    struct lines lines = {.area = area, .skip = state->detail_from};
+    char text[512], id[ID_TEXT_BYTES];
     int32_t node;
-    line_print(&lines, "job", "%s", text_count(a, id_seq(job->id)));
+    line_print(&lines, "job", "%s", text_id(id, moment, job->id));
     if (runs_now(moment, job, &node))
         line_print(&lines, "state", "running on %s", moment->nodes[node].node.name);
     else
@@ -298,17 +336,15 @@ static void detail_draw(const struct moment *moment, const struct focus *focus, 
         line_print(&lines, "command", "%s", text);
     if (job->batch != NULL)
         line_print(&lines, "batch", "%s", job->batch);
-    line_print(&lines, "run", "%d of %d attempts, %d interruptions", job->run,
-               job_max_attempts(job), job->interruptions);
-    line_print(&lines, "submitted", "%s", text_clock(a, job->created_ms));
-    if (job->started_ms != 0)
-        line_print(&lines, "started", "%s, %s later", text_clock(a, job->started_ms),
-                   text_span(b, job->started_ms - job->created_ms));
-    if (job->finished_ms != 0)
-        line_print(&lines, "finished", "%s, %s later", text_clock(a, job->finished_ms),
-                   text_span(b, job->finished_ms - job->started_ms));
+    line_print(&lines, "run", "%d, of %d attempt%s, %d interruption%s", job->run,
+               job_max_attempts(job), job_max_attempts(job) == 1 ? "" : "s", job->interruptions,
+               job->interruptions == 1 ? "" : "s");
+    if (job->spec != NULL)
+        spec_put(&lines, moment, job->spec);
+    times_put(&lines, job);
     if (job->ending != NULL)
         ending_put(&lines, moment, job->ending);
+    state->detail_last = lines.n > area.height ? lines.n - area.height : 0;
 }
 
 /* ---- the view ------------------------------------------------------------------------------- */
@@ -317,7 +353,7 @@ static void ask_make(struct jobs_state *state, struct focus *focus, uint32_t row
 {
     focus->ask = (struct jobs_ask){
         .after_id = state->page > 0 ? state->pages[state->page - 1] : 0,
-        .detail = state->detail ? focus->job : 0,
+        .detail = focus->detail ? focus->job : 0,
         .states = shown[state->shown].states,
         .rows = rows,
     };
@@ -330,8 +366,8 @@ static void jobs_draw(const struct moment *moment, struct focus *focus, void *ow
     struct list list = list_of(&ctx);
     int rows = area.height > 3 ? area.height - 2 : 1;
     ask_make(state, focus, (uint32_t)rows);
-    if (state->detail) {
-        detail_draw(moment, focus, state->detail_from, area);
+    if (focus->detail) {
+        detail_draw(moment, focus, state, area);
         return;
     }
     char at[TEXT_BYTES];
@@ -374,22 +410,34 @@ static void mark(struct focus *focus)
         focus->marks[focus->n_marks++] = focus->job;
 }
 
-static bool detail_move(struct jobs_state *state, enum move move)
+static bool detail_move(struct focus *focus, struct jobs_state *state, enum move move)
 {
-    int by = move == MOVE_UP          ? -1
-             : move == MOVE_DOWN      ? 1
-             : move == MOVE_PAGE_UP   ? -10
-             : move == MOVE_PAGE_DOWN ? 10
-                                      : 0;
-    if (move == MOVE_OUT) {
-        state->detail = false;
+    int page = 10, to = state->detail_from;
+    switch (move) {
+    case MOVE_OUT:
+        focus->detail = false;
         state->detail_from = 0;
         return true;
+    case MOVE_UP:
+    case MOVE_PAGE_UP:
+        to -= move == MOVE_UP ? 1 : page;
+        break;
+    case MOVE_DOWN:
+    case MOVE_PAGE_DOWN:
+        to += move == MOVE_DOWN ? 1 : page;
+        break;
+    case MOVE_FIRST:
+    case MOVE_LAST:
+        to = move == MOVE_FIRST ? 0 : state->detail_last;
+        break;
+    default:
+        return false;
     }
-    state->detail_from += by;
-    if (state->detail_from < 0 || move == MOVE_FIRST)
-        state->detail_from = 0;
-    return by != 0 || move == MOVE_FIRST;
+    to = to > state->detail_last ? state->detail_last : to;
+    to = to > 0 ? to : 0;
+    bool moved = to != state->detail_from || move == MOVE_FIRST || move == MOVE_LAST;
+    state->detail_from = to;
+    return moved;
 }
 
 static bool jobs_move(const struct moment *moment, struct focus *focus, void *own, enum move move)
@@ -397,12 +445,13 @@ static bool jobs_move(const struct moment *moment, struct focus *focus, void *ow
     struct jobs_state *state = own;
     struct page_ctx ctx = {moment, focus};
     struct list list = list_of(&ctx);
-    if (state->detail)
-        return detail_move(state, move);
+    if (focus->detail)
+        return detail_move(focus, state, move);
     switch (move) {
     case MOVE_IN:
-        state->detail = focus->job != 0;
-        return state->detail;
+        state->detail_from = 0;
+        focus->detail = focus->job != 0;
+        return focus->detail;
     case MOVE_NEXT:
     case MOVE_SORT:
         state->shown = (state->shown + 1) % (sizeof(shown) / sizeof(shown[0]));
@@ -437,7 +486,7 @@ static bool jobs_click(const struct moment *moment, struct focus *focus, void *o
     struct jobs_state *state = own;
     struct page_ctx ctx = {moment, focus};
     struct list list = list_of(&ctx);
-    if (state->detail || y < 1 || !list_click(&list, &state->list, focus, y - 1))
+    if (focus->detail || y < 1 || !list_click(&list, &state->list, focus, y - 1))
         return false;
     focus->job = state->list.chosen;
     return true;

@@ -3,28 +3,37 @@
  *
  * A cell stands for a stretch of ids. Whose they are is told by colour and letter, what became of
  * them by shape:
- *   A  running on A     a  granted to A     A underlined: on its way back    !  rescued
- *   solid  done   x  failed   -  cancelled   o  pooled   .  queued   ?  nothing is known yet
- * The chosen lane is as high as there is room, its rows one behind the other; others take one row.
- * Pure. */
+ *   A  running on A     a  granted to A     <  on its way back     !  rescued     o  pooled
+ *   solid  done   x  failed   -  cancelled   .  queued   ?  nothing is known yet
+ * The chosen lane is as high as there is room, its rows one behind the other, and where there is
+ * room for it each job has its number; other lanes take what is left. Pure. */
 #include <ctype.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "observer/axis.h"
+#include "observer/list.h"
 #include "observer/text.h"
 #include "observer/view.h"
 
-enum { ROWS_MAX = 12, LANE_MARGIN = 1 };
+enum {
+    ROWS_MAX = 30,
+    ROWS_MIN = 3,
+    TITLE = 1, /* above a lane */
+    SCALE = 1, /* below the chosen one */
+    NAME = 18, /* beside a lane that has one row */
+    IDS_MIN = 8,
+};
 
 struct map_state {
     size_t lane;      /* index of the chosen one */
+    size_t first;     /* ... and of the first shown */
     int64_t from, to; /* what of it is shown; to 0: all */
     int64_t cursor;   /* an id; 0: none yet */
+    bool owners;
     /* As last drawn, for clicks and steps of the cursor. */
     int rows, width, top;
-    double per_cell;
 };
 
 static const struct pen_style plain = {ROLE_TEXT, ROLE_TEXT, 0};
@@ -32,21 +41,18 @@ static const struct pen_style dim = {ROLE_DIM, ROLE_TEXT, 0};
 
 /* ---- what is shown of the chosen lane ------------------------------------------------------- */
 
-static const struct moment_lane *chosen(const struct moment *moment, struct map_state *state)
-{
-    if (state->lane >= moment->n_lanes)
-        state->lane = moment->n_lanes > 0 ? moment->n_lanes - 1 : 0;
-    return moment->n_lanes > 0 ? &moment->lanes[state->lane] : NULL;
-}
-
 struct span {
     int64_t a, b; /* b > a */
 };
 
-/* All of a lane has room for a few more: so the end does not jump with every submit. */
+static int64_t end_of(const struct moment_lane *lane)
+{
+    return lane->tail > 1 ? lane->tail : 2;
+}
+
 static struct span shown_of(const struct moment_lane *lane, const struct map_state *state)
 {
-    struct span span = {1, lane->tail > 1 ? lane->tail : 2};
+    struct span span = {1, end_of(lane)};
     if (state->to > state->from) {
         span.a = state->from;
         span.b = state->to;
@@ -56,71 +62,81 @@ static struct span shown_of(const struct moment_lane *lane, const struct map_sta
 
 static void show(struct map_state *state, const struct moment_lane *lane, int64_t from, int64_t to)
 {
-    int64_t end = lane->tail > 1 ? lane->tail : 2, size = to - from;
+    int64_t end = end_of(lane), size = to - from;
     if (size >= end - 1) {
         state->from = state->to = 0;
         return;
     }
-    if (from < 1)
-        from = 1;
     if (from + size > end)
         from = end - size;
+    if (from < 1)
+        from = 1;
     state->from = from;
     state->to = from + size;
 }
 
-/* ---- cells ---------------------------------------------------------------------------------- */
-
-static enum role node_role(const struct moment *moment, int32_t node)
+static bool lane_holds(const struct moment_lane *lane, const struct focus *focus)
 {
-    return (enum role)(ROLE_NODE + moment->nodes[node].colour % NODE_COLOURS);
+    char name[2 * TEXT_BYTES];
+    return list_holds(text_lane(name, &lane->name), focus->filter);
 }
 
-static void held_draw(const struct moment *moment, struct area area, int x, int y,
-                      enum id_kind kind, int32_t node)
+/* The chosen lane; NULL: there is none. What another view asked for is shown first. */
+static const struct moment_lane *chosen(const struct moment *moment, struct focus *focus,
+                                        struct map_state *state)
 {
-    char letter = moment->nodes[node].letter;
-    enum role role = node_role(moment, node);
-    struct pen_style style = {role, ROLE_TEXT, 0};
-    if (kind == ID_RUNNING)
-        style.style = STYLE_BOLD | STYLE_REVERSE;
-    else if (kind == ID_RETURNING)
-        style.style = STYLE_UNDERLINE;
-    else
-        letter = (char)tolower((unsigned char)letter);
-    area_put(area, x, y, (uint32_t)letter, style);
-}
-
-static void cell_draw(const struct moment *moment, struct area area, int x, int y,
-                      const struct axis_part *part)
-{
-    static const struct {
-        uint32_t code, ascii;
-        enum role role;
-    } shapes[ID_KINDS] = {
-        [ID_UNKNOWN] = {'?', '?', ROLE_UNKNOWN}, [ID_DONE] = {0x2588, '#', ROLE_DONE},
-        [ID_FAILED] = {'x', 'x', ROLE_FAILED},   [ID_CANCELLED] = {'-', '-', ROLE_CANCELLED},
-        [ID_VOID] = {0x2591, ' ', ROLE_DIM},     [ID_SUSPECT] = {'!', '!', ROLE_SUSPECT},
-        [ID_POOLED] = {'o', 'o', ROLE_POOLED},   [ID_QUEUED] = {0x00b7, '.', ROLE_QUEUED},
-        [ID_GRANTED] = {'g', 'g', ROLE_BUSY},    [ID_RUNNING] = {'R', 'R', ROLE_BUSY},
-        [ID_RETURNING] = {'r', 'r', ROLE_BUSY},
-    };
-    enum id_kind kind = axis_kind(part);
-    bool held = kind == ID_GRANTED || kind == ID_RUNNING || kind == ID_RETURNING;
-    if (held && part->node >= 0) {
-        held_draw(moment, area, x, y, kind, part->node);
-        return;
+    struct range show_ids = focus->show;
+    focus->show = (struct range){0};
+    for (size_t i = 0; i < moment->n_lanes && show_ids.a < show_ids.b; i++) {
+        if (moment->lanes[i].number != id_lane(show_ids.a))
+            continue;
+        int64_t a = id_seq(show_ids.a), size = show_ids.b - show_ids.a;
+        size = size < IDS_MIN ? IDS_MIN : size;
+        *state = (struct map_state){.lane = i, .cursor = a, .owners = state->owners};
+        show(state, &moment->lanes[i], a - size, a + 2 * size);
     }
-    struct pen_style style = {shapes[kind].role, ROLE_TEXT, 0};
-    if (kind == ID_FAILED || kind == ID_SUSPECT)
-        style.style = STYLE_BOLD;
-    area_put(area, x, y, area.grid->ascii ? shapes[kind].ascii : shapes[kind].code, style);
+    if (state->lane >= moment->n_lanes)
+        state->lane = 0;
+    for (size_t i = 0; i < moment->n_lanes; i++) {
+        size_t lane = (state->lane + i) % moment->n_lanes;
+        if (!lane_holds(&moment->lanes[lane], focus))
+            continue;
+        if (i > 0)
+            *state = (struct map_state){.lane = lane, .owners = state->owners};
+        focus->lane = moment->lanes[lane].number;
+        return &moment->lanes[lane];
+    }
+    return NULL;
 }
 
-/* The ids of cell i of n: [a, b), empty where there are more cells than ids. */
-static struct span cell_ids(struct span span, int64_t i, int64_t n)
+/* ---- where ids are -------------------------------------------------------------------------- */
+
+struct layout {
+    struct span span;
+    int64_t cells; /* of so many columns each */
+    int wide, per_row;
+};
+
+/* A column a cell; where there is room for it, each id has a cell with its number. */
+static struct layout layout_of(struct span span, int width, int rows)
 {
-    int64_t ids = span.b - span.a;
+    char number[TEXT_BYTES];
+    int wide = text_columns(text_count(number, span.b)) + 3;
+    struct layout layout = {.span = span, .wide = 1, .per_row = width > 0 ? width : 1};
+    int64_t boxes = (int64_t)(width / wide) * rows;
+    if (boxes >= span.b - span.a) {
+        layout.wide = wide;
+        layout.per_row = width / wide;
+    }
+    layout.cells = (int64_t)layout.per_row * (rows > 0 ? rows : 1);
+    return layout;
+}
+
+/* The ids of cell i: [a, b), empty where there are more cells than ids. */
+static struct span cell_ids(const struct layout *layout, int64_t i)
+{
+    struct span span = layout->span;
+    int64_t ids = span.b - span.a, n = layout->cells;
     if (ids <= n)
         return (struct span){span.a + i, i < ids ? span.a + i + 1 : span.a + i};
     double per_cell = (double)ids / (double)n;
@@ -129,23 +145,119 @@ static struct span cell_ids(struct span span, int64_t i, int64_t n)
     return (struct span){a, b};
 }
 
-static void axis_draw(const struct moment *moment, const struct moment_lane *lane, struct span span,
-                      struct area area, int64_t cursor)
+/* The cell that holds that id; -1: none. */
+static int64_t cell_of(const struct layout *layout, int64_t id)
 {
-    int64_t n = (int64_t)area.width * area.height;
+    int64_t ids = layout->span.b - layout->span.a;
+    if (id < layout->span.a || id >= layout->span.b)
+        return -1;
+    double per_cell = ids > layout->cells ? (double)ids / (double)layout->cells : 1;
+    int64_t i = (int64_t)((double)(id - layout->span.a) / per_cell);
+    for (i = i > 1 ? i - 1 : 0; i + 1 < layout->cells && cell_ids(layout, i).b <= id;)
+        i++;
+    return i;
+}
+
+static struct layout layout_shown(const struct moment_lane *lane, const struct map_state *state)
+{
+    return layout_of(shown_of(lane, state), state->width, state->rows);
+}
+
+/* ---- cells ---------------------------------------------------------------------------------- */
+
+static const struct {
+    uint32_t code, ascii;
+    enum role role;
+    const char *name;
+} shapes[ID_KINDS] = {
+    [ID_RUNNING] = {'A', 'A', ROLE_BUSY, "runs"},
+    [ID_GRANTED] = {'a', 'a', ROLE_BUSY, "granted"},
+    [ID_RETURNING] = {'<', '<', ROLE_BUSY, "going back"},
+    [ID_DONE] = {0x2588, '#', ROLE_DONE, "done"},
+    [ID_FAILED] = {'x', 'x', ROLE_FAILED, "failed"},
+    [ID_CANCELLED] = {'-', '-', ROLE_CANCELLED, "cancelled"},
+    [ID_VOID] = {0x2591, '_', ROLE_DIM, "void"},
+    [ID_SUSPECT] = {'!', '!', ROLE_SUSPECT, "rescued"},
+    [ID_POOLED] = {'o', 'o', ROLE_POOLED, "pooled"},
+    [ID_QUEUED] = {0x00b7, '.', ROLE_QUEUED, "queued"},
+    [ID_UNKNOWN] = {'?', '?', ROLE_UNKNOWN, "unknown"},
+};
+
+static enum role node_role(const struct moment *moment, int32_t node)
+{
+    return (enum role)(ROLE_NODE + moment->nodes[node].colour % NODE_COLOURS);
+}
+
+/* What a part looks like; ret_code: the character. */
+static struct pen_style look_of(const struct moment *moment, const struct map_state *state,
+                                const struct axis_part *part, bool ascii, uint32_t *ret_code)
+{
+    enum id_kind kind = axis_kind(part);
+    struct pen_style style = {shapes[kind].role, ROLE_TEXT, 0};
+    *ret_code = ascii ? shapes[kind].ascii : shapes[kind].code;
+    bool held = kind == ID_GRANTED || kind == ID_RUNNING || kind == ID_RETURNING;
+    if (kind == ID_FAILED || kind == ID_SUSPECT)
+        style.style = STYLE_BOLD;
+    if (part->node < 0 || (!held && !(state->owners && kind == ID_DONE)))
+        return style;
+    style.fore = node_role(moment, part->node);
+    char letter = moment->nodes[part->node].letter;
+    if (kind == ID_RUNNING) {
+        style.style = STYLE_BOLD | STYLE_REVERSE;
+        *ret_code = (uint32_t)letter;
+    } else if (kind == ID_GRANTED) {
+        *ret_code = (uint32_t)tolower((unsigned char)letter);
+    }
+    return style;
+}
+
+struct canvas {
+    const struct moment *moment;
+    const struct moment_lane *lane;
+    const struct map_state *state;
+    struct area area;
+    unsigned *kinds; /* bits of those drawn */
+};
+
+static void cursor_mark(struct area area, int x, int y)
+{
+    struct cell *cell = &area.grid->cells[(area.y + y) * area.grid->width + area.x + x];
+    bool block = cell->code == 0x2588;
+    cell->code = block ? 0x25c6 : cell->code;
+    cell->fore = block ? ROLE_TITLE : cell->fore;
+    cell->style = STYLE_REVERSE | STYLE_BOLD;
+}
+
+static void cell_draw(const struct canvas *canvas, const struct layout *layout, int64_t i,
+                      struct span ids)
+{
+    struct area area = canvas->area;
+    struct axis_part part = axis_part(canvas->moment, canvas->lane, ids.a, ids.b);
+    int x = (int)(i % layout->per_row) * layout->wide, y = (int)(i / layout->per_row);
+    uint32_t code;
+    struct pen_style style = look_of(canvas->moment, canvas->state, &part, area.grid->ascii, &code);
+    *canvas->kinds |= 1U << axis_kind(&part);
+    area_put(area, x, y, code, style);
+    if (layout->wide > 1) {
+        char number[TEXT_BYTES];
+        area_text(area_columns(area, 0, x + layout->wide - 1), x + 2, y, plain,
+                  text_count(number, ids.a));
+    }
+    int64_t cursor = canvas->state->cursor; /* of other lanes 0 */
+    if (cursor >= ids.a && cursor < ids.b && y < area.height && x < area.width)
+        cursor_mark(area, x, y);
+}
+
+static void axis_draw(const struct canvas *canvas, const struct layout *layout)
+{
+    int64_t n = (int64_t)layout->per_row * canvas->area.height;
+    n = n < layout->cells ? n : layout->cells;
     for (int64_t i = 0; i < n; i++) {
-        struct span ids = cell_ids(span, i, n);
-        int x = (int)(i % area.width), y = (int)(i / area.width);
-        if (ids.a >= ids.b || ids.a >= lane->tail)
-            continue;
-        if (ids.b > lane->tail)
-            ids.b = lane->tail;
-        struct axis_part part = axis_part(moment, lane, ids.a, ids.b);
-        cell_draw(moment, area, x, y, &part);
-        if (cursor >= ids.a && cursor < ids.b) {
-            struct cell *cell = &area.grid->cells[(area.y + y) * area.grid->width + area.x + x];
-            cell->style |= STYLE_REVERSE | STYLE_BOLD;
-        }
+        struct span ids = cell_ids(layout, i);
+        if (ids.b > canvas->lane->tail)
+            ids.b = canvas->lane->tail;
+        if (ids.a < ids.b)
+            cell_draw(canvas, layout, i, ids);
     }
 }
 
@@ -154,9 +266,9 @@ static void axis_draw(const struct moment *moment, const struct moment_lane *lan
 /* "412 done, 3 failed, 8 running": what there is of. */
 static void counts_text(char *text, size_t size, const struct axis_part *part)
 {
-    static const enum id_kind order[] = {ID_DONE,    ID_FAILED,    ID_CANCELLED, ID_RUNNING,
-                                         ID_GRANTED, ID_RETURNING, ID_SUSPECT,   ID_POOLED,
-                                         ID_QUEUED,  ID_VOID,      ID_UNKNOWN};
+    static const enum id_kind order[] = {ID_FAILED,    ID_SUSPECT,   ID_RUNNING, ID_GRANTED,
+                                         ID_POOLED,    ID_RETURNING, ID_QUEUED,  ID_DONE,
+                                         ID_CANCELLED, ID_VOID,      ID_UNKNOWN};
     size_t used = 0;
     text[0] = '\0';
     for (size_t i = 0; i < sizeof(order) / sizeof(order[0]) && used < size; i++) {
@@ -179,7 +291,8 @@ static void title_draw(const struct moment *moment, const struct moment_lane *la
     }
     int x = area_print(area, 0, 0, style, "%s%s", is_chosen ? "> " : "  ",
                        text_lane(name, &lane->name));
-    x += area_print(area, x, 0, plain, "  %s ids", text_count(number, lane->tail - 1));
+    x += area_print(area, x, 0, plain, "  %s id%s", text_count(number, lane->tail - 1),
+                    lane->tail == 2 ? "" : "s");
     area_print(area, x, 0, dim, "  %s", counts);
 }
 
@@ -192,112 +305,181 @@ static void scale_draw(struct span span, struct area area)
     area_text(area, area.width - text_columns(to), 0, dim, to);
 }
 
+/* What the cursor is at. */
 static void cursor_draw(const struct moment *moment, const struct moment_lane *lane,
-                        struct map_state *state, struct span span, struct area area)
+                        const struct map_state *state, struct area area)
 {
-    char a[TEXT_BYTES], b[TEXT_BYTES], counts[256];
-    if (state->cursor < span.a || state->cursor >= span.b)
-        return;
-    int64_t cells = (int64_t)state->rows * state->width, i = 0;
-    struct span ids = cell_ids(span, 0, cells);
-    if (state->per_cell > 0)
-        i = (int64_t)((double)(state->cursor - span.a) / state->per_cell);
-    for (i = i > 1 ? i - 2 : 0; i < cells; i++) {
-        ids = cell_ids(span, i, cells);
-        if (state->cursor >= ids.a && state->cursor < ids.b)
-            break;
-    }
+    char a[ID_TEXT_BYTES], b[TEXT_BYTES], counts[256];
+    struct layout layout = layout_shown(lane, state);
+    int64_t i = cell_of(&layout, state->cursor);
+    struct span ids = i >= 0 ? cell_ids(&layout, i) : (struct span){0};
     if (ids.b > lane->tail)
         ids.b = lane->tail;
-    if (ids.a >= ids.b)
+    if (ids.a >= ids.b) {
+        area_text(area, 0, 0, dim,
+                  "left right: along the ids  up down: lanes  + -: closer, farther");
         return;
+    }
     struct axis_part part = axis_part(moment, lane, ids.a, ids.b);
     counts_text(counts, sizeof(counts), &part);
+    id_format(a, &lane->name, ids.a);
     int x = ids.b - ids.a == 1
-                ? area_print(area, 0, 0, plain, "id %s: ", text_count(a, ids.a))
-                : area_print(area, 0, 0, plain, "ids %s to %s: ", text_count(a, ids.a),
-                             text_count(b, ids.b - 1));
+                ? area_print(area, 0, 0, plain, "%s: ", a)
+                : area_print(area, 0, 0, plain, "%s-%s: ", a, text_count(b, ids.b - 1));
     x += area_text(area, x, 0, plain, counts);
-    if (part.node >= 0) {
-        const struct moment_node *node = &moment->nodes[part.node];
-        area_print(area, x, 0, (struct pen_style){node_role(moment, part.node), ROLE_TEXT, 0},
-                   "  %c %s", node->letter, node->node.name);
+    if (part.node < 0)
+        return;
+    const struct moment_node *node = &moment->nodes[part.node];
+    struct pen_style style = {node_role(moment, part.node), ROLE_TEXT, STYLE_BOLD};
+    x += area_print(area, x, 0, style, "  %c %s", node->letter, node->node.name);
+    if (node->node.state == NODE_DEAD)
+        area_print(area, x, 0, dim, ", dead");
+}
+
+/* Of what is drawn, and who is who. */
+static void legend_draw(const struct moment *moment, unsigned kinds, struct area area)
+{
+    static const enum id_kind order[] = {ID_RUNNING,   ID_GRANTED, ID_RETURNING, ID_SUSPECT,
+                                         ID_POOLED,    ID_QUEUED,  ID_DONE,      ID_FAILED,
+                                         ID_CANCELLED, ID_VOID,    ID_UNKNOWN};
+    int x = 0;
+    for (size_t i = 0; i < sizeof(order) / sizeof(order[0]); i++) {
+        if ((kinds & 1U << order[i]) == 0)
+            continue;
+        bool runs = order[i] == ID_RUNNING;
+        struct pen_style style = {shapes[order[i]].role, ROLE_TEXT,
+                                  runs ? STYLE_BOLD | STYLE_REVERSE : 0};
+        area_put(area, x, 0, area.grid->ascii ? shapes[order[i]].ascii : shapes[order[i]].code,
+                 style);
+        x += 2 + area_print(area, x + 1, 0, dim, " %s", shapes[order[i]].name) + 1;
+    }
+    int y = area.height > 1 ? 1 : 0;
+    x = y > 0 ? 0 : x;
+    for (size_t i = 0; i < moment->n_live; i++) {
+        const struct moment_node *node = &moment->nodes[i];
+        if (x + 4 + text_columns(node->node.name) > area.width)
+            break;
+        struct pen_style style = {node_role(moment, (int32_t)i), ROLE_TEXT, STYLE_BOLD};
+        x += area_print(area, x, y, style, "%c", node->letter);
+        x += area_print(area, x, y, dim, " %s  ", node->node.name);
     }
 }
 
-static void legend_draw(const struct moment *moment, struct area area)
+/* ---- lanes under each other ----------------------------------------------------------------- */
+
+/* How high the others are, the chosen one, and which is the first. */
+struct stack {
+    int other, rows;
+    size_t shown[LIMIT_LANES];
+    size_t n, at; /* at: of the chosen one among those shown */
+};
+
+static void stack_make(const struct moment *moment, const struct focus *focus,
+                       struct map_state *state, int room, struct stack *stack)
 {
-    int x = area_print(area, 0, 0, dim, "A runs  a granted  ");
-    x += area_print(area, x, 0, (struct pen_style){ROLE_DONE, ROLE_TEXT, 0}, "%s",
-                    area.grid->ascii ? "#" : "\xe2\x96\x88");
-    x += area_print(area, x, 0, dim, " done  ");
-    x += area_print(area, x, 0, (struct pen_style){ROLE_FAILED, ROLE_TEXT, STYLE_BOLD}, "x");
-    x += area_print(area, x, 0, dim, " failed  ");
-    x += area_print(area, x, 0, (struct pen_style){ROLE_SUSPECT, ROLE_TEXT, STYLE_BOLD}, "!");
-    x += area_print(area, x, 0, dim, " rescued  o pooled  %s queued  ? unknown   ",
-                    area.grid->ascii ? "." : "\xc2\xb7");
-    for (size_t i = 0; i < moment->n_live && x < area.width - 4; i++) {
-        const struct moment_node *node = &moment->nodes[i];
-        x += area_print(area, x, 0,
-                        (struct pen_style){node_role(moment, (int32_t)i), ROLE_TEXT, STYLE_BOLD},
-                        "%c", node->letter);
-        x += area_print(area, x, 0, dim, " %s  ", node->node.name);
+    stack->n = stack->at = 0;
+    for (size_t i = 0; i < moment->n_lanes; i++) {
+        if (!lane_holds(&moment->lanes[i], focus))
+            continue;
+        stack->at = i == state->lane ? stack->n : stack->at;
+        stack->shown[stack->n++] = i;
     }
+    int others = (int)stack->n - 1, least = TITLE + ROWS_MIN + SCALE;
+    for (stack->other = 3; stack->other > 1 && others * stack->other + least > room;)
+        stack->other--;
+    int rows = room - TITLE - SCALE - others * stack->other;
+    int half = room / 2 - TITLE - SCALE;
+    rows = rows < ROWS_MIN ? (half > 1 ? half : 1) : rows > ROWS_MAX ? ROWS_MAX : rows;
+    struct layout layout =
+        layout_of(shown_of(&moment->lanes[state->lane], state), state->width, rows);
+    int64_t needed = (layout.span.b - layout.span.a + layout.per_row - 1) / layout.per_row;
+    stack->rows = layout.wide > 1 && needed < rows ? (int)needed : rows;
+    int high = stack->rows + TITLE + SCALE;
+    if (state->first > stack->at)
+        state->first = stack->at;
+    while (state->first < stack->at && (int)(stack->at - state->first) * stack->other + high > room)
+        state->first++;
+    while (state->first > 0 && (int)(stack->n - state->first) * stack->other + high <= room)
+        state->first--;
+}
+
+/* A lane that is not chosen: with a title where there is room, else with its name beside it. */
+static void other_draw(struct canvas canvas, int high)
+{
+    struct area area = canvas.area;
+    struct map_state all = {.owners = canvas.state->owners};
+    canvas.state = &all;
+    if (high > 1) {
+        title_draw(canvas.moment, canvas.lane, area_rows(area, 0, 1), false);
+        canvas.area = area_rows(area, 1, 1);
+    } else {
+        char name[2 * TEXT_BYTES];
+        area_text(area_columns(area, 0, NAME - 1), 2, 0, (struct pen_style){ROLE_TITLE, 0, 0},
+                  text_lane(name, &canvas.lane->name));
+        canvas.area = area_columns(area, NAME, area.width - NAME);
+    }
+    struct layout layout = layout_of((struct span){1, end_of(canvas.lane)}, canvas.area.width, 1);
+    layout.wide = 1;
+    layout.per_row = canvas.area.width > 0 ? canvas.area.width : 1;
+    layout.cells = layout.per_row;
+    axis_draw(&canvas, &layout);
+}
+
+static void chosen_draw(struct canvas canvas, struct map_state *state, const struct stack *stack)
+{
+    struct area area = canvas.area;
+    title_draw(canvas.moment, canvas.lane, area_rows(area, 0, 1), true);
+    state->rows = stack->rows;
+    canvas.area = area_rows(area, TITLE, stack->rows);
+    struct layout layout = layout_shown(canvas.lane, state);
+    axis_draw(&canvas, &layout);
+    scale_draw(layout.span, area_rows(area, TITLE + stack->rows, SCALE));
 }
 
 /* ---- the view ------------------------------------------------------------------------------- */
 
 static void map_draw(const struct moment *moment, struct focus *focus, void *own, struct area area)
 {
+    static const char nothing[] = "No job was ever submitted here.";
     struct map_state *state = own;
-    const struct moment_lane *lane = chosen(moment, state);
+    const struct moment_lane *lane = chosen(moment, focus, state);
     if (lane == NULL) {
-        area_text(area, 2, 1, dim, "No job was ever submitted here.");
+        area_text(area, 2, 1, dim, moment->n_lanes > 0 ? "No lane is called that." : nothing);
         return;
     }
-    focus->lane = lane->number;
-    struct span span = shown_of(lane, state);
-    int others = (int)moment->n_lanes - 1, foot = 3;
-    /* Lanes that do not fit are left out below, but never the chosen one. */
-    int rows = area.height - foot - 2 - others * (2 + LANE_MARGIN);
-    rows = rows < 1 ? 1 : rows > ROWS_MAX ? ROWS_MAX : rows;
-    state->rows = rows;
+    unsigned kinds = 0;
+    int foot = area.height >= 18 ? 3 : 2, room = area.height - foot, y = 0;
+    struct stack stack;
     state->width = area.width;
-    state->per_cell = (double)(span.b - span.a) / ((double)rows * area.width);
-    size_t first = 0;
-    int room = area.height - foot, before = (int)state->lane * (2 + LANE_MARGIN);
-    if (before + rows + 2 > room)
-        first = state->lane;
-    int y = 0;
-    for (size_t i = first; i < moment->n_lanes && y + 2 <= room; i++) {
-        bool is_chosen = i == state->lane;
-        int high = is_chosen ? rows : 1;
-        const struct moment_lane *shown = &moment->lanes[i];
-        title_draw(moment, shown, area_rows(area, y, 1), is_chosen);
-        if (is_chosen)
-            state->top = y + 1;
-        axis_draw(moment, shown,
-                  is_chosen ? span : (struct span){1, shown->tail > 1 ? shown->tail : 2},
-                  area_rows(area, y + 1, y + 1 + high > room ? room - y - 1 : high),
-                  is_chosen ? state->cursor : 0);
-        if (is_chosen)
-            scale_draw(span, area_rows(area, y + 1 + high, y + 1 + high < room ? 1 : 0));
-        y += high + 1 + (is_chosen ? 1 : 0) + LANE_MARGIN;
+    stack_make(moment, focus, state, room, &stack);
+    struct area lanes = area_rows(area, 0, room);
+    for (size_t i = state->first; i < stack.n && y < room; i++) {
+        struct canvas canvas = {moment, &moment->lanes[stack.shown[i]], state,
+                                area_rows(lanes, y, room), &kinds};
+        if (i == stack.at) {
+            state->top = y + TITLE;
+            chosen_draw(canvas, state, &stack);
+            y += TITLE + stack.rows + SCALE + (stack.other > 2 ? 1 : 0);
+        } else {
+            other_draw(canvas, stack.other);
+            y += stack.other;
+        }
     }
-    cursor_draw(moment, lane, state, span, area_rows(area, area.height - 2, 1));
-    legend_draw(moment, area_rows(area, area.height - 1, 1));
+    cursor_draw(moment, lane, state, area_rows(area, room, 1));
+    legend_draw(moment, kinds, area_rows(area, room + 1, foot - 1));
 }
 
+/* ---- moving --------------------------------------------------------------------------------- */
+
+/* Around the cursor; else around where the work is. */
 static void zoom(struct map_state *state, const struct moment_lane *lane, double factor)
 {
     struct span span = shown_of(lane, state);
     double size = (double)(span.b - span.a) * factor;
-    int64_t middle = state->cursor >= span.a && state->cursor < span.b
-                         ? state->cursor
-                         : span.a + (span.b - span.a) / 2;
+    int64_t at = state->cursor > 0 ? state->cursor : lane->head;
+    int64_t middle = at >= span.a && at < span.b ? at : span.a + (span.b - span.a) / 2;
     double part = (double)(middle - span.a) / (double)(span.b - span.a);
-    if (size < 10)
-        size = 10;
+    size = size < IDS_MIN ? IDS_MIN : size;
     int64_t from = middle - (int64_t)(size * part);
     show(state, lane, from, from + (int64_t)size);
 }
@@ -306,13 +488,13 @@ static void step(struct map_state *state, const struct moment_lane *lane, double
 {
     struct span span = shown_of(lane, state);
     if (state->cursor == 0)
-        state->cursor = span.a;
+        state->cursor = ids < 0 || lane->head > span.b ? span.a : lane->head;
     else
         state->cursor += (int64_t)(ids < 0 ? ids - 0.999 : ids + 0.999);
+    if (state->cursor >= lane->tail)
+        state->cursor = lane->tail - 1;
     if (state->cursor < 1)
         state->cursor = 1;
-    if (state->cursor >= lane->tail)
-        state->cursor = lane->tail > 1 ? lane->tail - 1 : 1;
     int64_t size = span.b - span.a;
     if (state->cursor < span.a)
         show(state, lane, state->cursor, state->cursor + size);
@@ -320,23 +502,79 @@ static void step(struct map_state *state, const struct moment_lane *lane, double
         show(state, lane, state->cursor - size + 1, state->cursor + 1);
 }
 
-static bool lane_step(const struct moment *moment, struct map_state *state, int by)
+static bool lane_step(const struct moment *moment, const struct focus *focus,
+                      struct map_state *state, int by)
 {
-    if ((by < 0 && state->lane == 0) || (by > 0 && state->lane + 1 >= moment->n_lanes))
-        return false;
-    *state = (struct map_state){.lane = state->lane + (size_t)by};
-    return true;
+    for (int64_t i = (int64_t)state->lane + by; i >= 0 && i < (int64_t)moment->n_lanes; i += by) {
+        if (!lane_holds(&moment->lanes[i], focus))
+            continue;
+        *state =
+            (struct map_state){.lane = (size_t)i, .first = state->first, .owners = state->owners};
+        return true;
+    }
+    return false;
+}
+
+/* To an id, "mail:17" or "17" in this lane, or to a lane by a part of its name. */
+static bool search(const struct moment *moment, const struct moment_lane *lane, struct focus *focus,
+                   struct map_state *state)
+{
+    struct lane_name name;
+    int64_t first, last;
+    bool is_id = id_parse(focus->search, &name, &first, &last) == 0;
+    for (size_t i = 0; i < moment->n_lanes && is_id; i++) {
+        const struct moment_lane *other = &moment->lanes[i];
+        bool here = strchr(focus->search, ':') == NULL
+                        ? other == lane
+                        : strcmp(other->name.queue, name.queue) == 0 &&
+                              other->name.priority == name.priority &&
+                              other->name.partition == name.partition;
+        if (here && last < other->tail) {
+            focus->show = (struct range){.a = id_make(other->number, first),
+                                         id_make(other->number, last) + 1};
+            return true;
+        }
+    }
+    for (size_t i = 1; i <= moment->n_lanes && !is_id; i++) {
+        char text[2 * TEXT_BYTES];
+        size_t at = (state->lane + i) % moment->n_lanes;
+        if (!list_holds(text_lane(text, &moment->lanes[at].name), focus->search))
+            continue;
+        *state = (struct map_state){.lane = at, .owners = state->owners};
+        return true;
+    }
+    return false;
+}
+
+/* Closer; where ids have numbers, to the job at the cursor. */
+static void enter(const struct moment_lane *lane, struct focus *focus, struct map_state *state)
+{
+    struct layout layout = layout_shown(lane, state);
+    if (layout.wide == 1 || cell_of(&layout, state->cursor) < 0) {
+        zoom(state, lane, 0.25);
+        return;
+    }
+    focus->job = id_make(lane->number, state->cursor);
+    focus->detail = true;
+    focus->go_to = VIEW_JOBS + 1;
+}
+
+static bool out(struct map_state *state)
+{
+    bool inside = state->to != 0 || state->cursor != 0;
+    state->from = state->to = state->cursor = 0;
+    return inside;
 }
 
 static bool map_move(const struct moment *moment, struct focus *focus, void *own, enum move move)
 {
-    (void)focus;
     struct map_state *state = own;
-    const struct moment_lane *lane = chosen(moment, state);
+    const struct moment_lane *lane = chosen(moment, focus, state);
     if (lane == NULL)
         return false;
-    double cell = state->per_cell > 1 ? state->per_cell : 1;
-    double row = cell * (state->width > 0 ? state->width : 1);
+    struct layout layout = layout_shown(lane, state);
+    double cell = (double)(layout.span.b - layout.span.a) / (double)layout.cells;
+    cell = cell > 1 ? cell : 1;
     switch (move) {
     case MOVE_LEFT:
         step(state, lane, -cell);
@@ -345,23 +583,27 @@ static bool map_move(const struct moment *moment, struct focus *focus, void *own
         step(state, lane, cell);
         return true;
     case MOVE_PAGE_UP:
-        step(state, lane, -row);
+        step(state, lane, -cell * layout.per_row);
         return true;
     case MOVE_PAGE_DOWN:
-        step(state, lane, row);
+        step(state, lane, cell * layout.per_row);
         return true;
     case MOVE_UP:
-        return lane_step(moment, state, -1);
+        return lane_step(moment, focus, state, -1);
     case MOVE_DOWN:
     case MOVE_NEXT:
-        return lane_step(moment, state, 1);
+        return lane_step(moment, focus, state, 1);
     case MOVE_FIRST:
-        step(state, lane, -(double)lane->tail);
+        state->cursor = 1;
+        step(state, lane, 0);
         return true;
     case MOVE_LAST:
-        step(state, lane, (double)lane->tail);
+        state->cursor = lane->tail;
+        step(state, lane, 0);
         return true;
     case MOVE_IN:
+        enter(lane, focus, state);
+        return true;
     case MOVE_ZOOM_IN:
         zoom(state, lane, 0.25);
         return true;
@@ -369,9 +611,11 @@ static bool map_move(const struct moment *moment, struct focus *focus, void *own
         zoom(state, lane, 4);
         return true;
     case MOVE_OUT:
-        if (state->to == 0)
-            return false;
-        state->from = state->to = 0;
+        return out(state);
+    case MOVE_SEARCH_NEXT:
+        return search(moment, lane, focus, state);
+    case MOVE_OWNERS:
+        state->owners = !state->owners;
         return true;
     default:
         return false;
@@ -380,13 +624,15 @@ static bool map_move(const struct moment *moment, struct focus *focus, void *own
 
 static bool map_click(const struct moment *moment, struct focus *focus, void *own, int x, int y)
 {
-    (void)focus;
     struct map_state *state = own;
-    const struct moment_lane *lane = chosen(moment, state);
+    const struct moment_lane *lane = chosen(moment, focus, state);
     if (lane == NULL || y < state->top || y >= state->top + state->rows)
         return false;
-    struct span ids = cell_ids(shown_of(lane, state), (int64_t)(y - state->top) * state->width + x,
-                               (int64_t)state->rows * state->width);
+    struct layout layout = layout_shown(lane, state);
+    if (x / layout.wide >= layout.per_row)
+        return false;
+    struct span ids =
+        cell_ids(&layout, (int64_t)(y - state->top) * layout.per_row + x / layout.wide);
     if (ids.a >= ids.b || ids.a >= lane->tail)
         return false;
     state->cursor = ids.a;

@@ -3,27 +3,67 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "observer/list.h"
 #include "observer/text.h"
 #include "observer/view.h"
 
-enum { LABEL = 14, ZOOM_MS_MIN = 10000, ZOOM_MS_MAX = 24 * 3600 * 1000 };
+enum {
+    LABEL = 15, /* columns left of the plot: a name, or a scale and its line */
+    LABEL_WIDE = 24,
+    CURVES = 3,
+    CURVE_MAX = 9,
+    ZOOM_MS_MIN = 10000,
+    ZOOM_MS_MAX = 24 * 3600 * 1000,
+};
 
 struct timeline_state {
-    size_t top; /* first node shown */
-    size_t rows;
+    size_t top;  /* first node shown */
+    size_t rows; /* as last drawn */
 };
 
 static const struct pen_style plain = {ROLE_TEXT, ROLE_TEXT, 0};
 static const struct pen_style dim = {ROLE_DIM, ROLE_TEXT, 0};
 
+/* Not as high as a row, so that rows stay apart. */
 static const struct {
     enum role role;
     uint32_t code, ascii;
 } states[NODE_STATES] = {
-    [NODE_INITIALIZING] = {ROLE_DIM, 0x254c, 'i'}, [NODE_WAITING] = {ROLE_TEXT, 0x2500, '-'},
-    [NODE_WORKING] = {ROLE_GOOD, 0x2588, '#'},     [NODE_PAUSED] = {ROLE_WARN, 0x2592, 'p'},
+    [NODE_INITIALIZING] = {ROLE_DIM, 0x254c, 'i'}, [NODE_WAITING] = {ROLE_DIM, 0x2500, '-'},
+    [NODE_WORKING] = {ROLE_GOOD, 0x2585, '#'},     [NODE_PAUSED] = {ROLE_WARN, '=', 'p'},
     [NODE_DEAD] = {ROLE_BAD, 0x2717, 'X'},
 };
+
+static int label_width(struct area area)
+{
+    return area.width >= 110 ? LABEL_WIDE : LABEL;
+}
+
+static struct area plot_of(struct area area)
+{
+    return area_columns(area, label_width(area), area.width);
+}
+
+/* ---- which nodes ---------------------------------------------------------------------------- */
+
+struct rows {
+    size_t nodes[LIMIT_NODES]; /* indices of those that pass the filter */
+    size_t n, at;              /* at: of the chosen one; n: none is */
+};
+
+static void rows_make(const struct moment *moment, const struct focus *focus, struct rows *rows)
+{
+    rows->n = 0;
+    rows->at = SIZE_MAX;
+    for (size_t i = 0; i < moment->n_nodes && rows->n < LIMIT_NODES; i++) {
+        if (!list_holds(moment->nodes[i].node.name, focus->filter))
+            continue;
+        if (moment->nodes[i].node.id == focus->node)
+            rows->at = rows->n;
+        rows->nodes[rows->n++] = i;
+    }
+    rows->at = rows->at < rows->n ? rows->at : rows->n;
+}
 
 /* ---- states --------------------------------------------------------------------------------- */
 
@@ -33,31 +73,42 @@ static int column_of(const struct moment *moment, int64_t at_ms, int width)
     return (int)floor(part * width);
 }
 
-static void node_draw(const struct moment *moment, const struct moment_node *seen, struct area area)
+static void span_draw(const struct moment *moment, const struct moment_node *seen,
+                      const struct moment_span *span, struct area line)
+{
+    int from = column_of(moment, span->from_ms, line.width);
+    int to = column_of(moment, span->to_ms, line.width);
+    uint32_t code = line.grid->ascii ? states[span->state].ascii : states[span->state].code;
+    struct pen_style style = {states[span->state].role, ROLE_TEXT, 0};
+    if (span->state == NODE_DEAD && strcmp(seen->node.cause, "stopped") == 0)
+        style.fore = ROLE_DIM;
+    from = from < line.width ? from : line.width - 1;
+    /* However short, it shows. */
+    for (int x = from > 0 ? from : 0; x <= (to > from ? to - 1 : from) && x < line.width; x++)
+        area_put(line, x, 0, code, style);
+}
+
+static void node_draw(const struct moment *moment, const struct moment_node *seen, bool is_chosen,
+                      struct area area)
 {
     struct pen_style own = {(enum role)(ROLE_NODE + seen->colour % NODE_COLOURS), ROLE_TEXT,
                             STYLE_BOLD};
+    struct pen_style style = seen->node.state == NODE_DEAD ? dim : plain;
+    struct area line = plot_of(area);
+    style.style = is_chosen ? STYLE_REVERSE : 0;
     area_put(area, 0, 0, (uint32_t)seen->letter, own);
-    area_text(area_columns(area, 2, LABEL - 3), 0, 0, seen->node.state == NODE_DEAD ? dim : plain,
-              seen->node.name);
-    struct area line = area_columns(area, LABEL, area.width - LABEL);
-    for (size_t i = 0; i < seen->n_spans; i++) {
-        const struct moment_span *span = &seen->spans[i];
-        int from = column_of(moment, span->from_ms, line.width);
-        int to = column_of(moment, span->to_ms, line.width);
-        struct pen_style style = {states[span->state].role, ROLE_TEXT, 0};
-        /* However short, it shows. */
-        for (int x = from > 0 ? from : 0; x <= (to > from ? to - 1 : from) && x < line.width; x++)
-            area_put(line, x, 0,
-                     line.grid->ascii ? states[span->state].ascii : states[span->state].code,
-                     style);
-    }
+    area_text(area_columns(area, 2, label_width(area) - 3), 0, 0, style, seen->node.name);
+    for (size_t i = 0; i < seen->n_spans; i++)
+        span_draw(moment, seen, &seen->spans[i], line);
+    int end = column_of(moment, seen->died_ms, line.width) + 2;
+    if (seen->died_ms != 0 && end >= 0)
+        area_text(area_columns(line, end, line.width), 0, 0, dim, seen->node.cause);
 }
 
 static void axis_draw(const struct moment *moment, struct area area)
 {
     char text[TEXT_BYTES];
-    struct area line = area_columns(area, LABEL, area.width - LABEL);
+    struct area line = plot_of(area);
     for (int i = 0; i < 5; i++) {
         int64_t at_ms = moment->at_ms - moment->timeline_ms * (4 - i) / 4;
         text_clock(text, at_ms);
@@ -80,32 +131,53 @@ static float column_value(const float *values, int x, int width)
     return most;
 }
 
+/* 1, 2 or 5 times a power of ten, so that the scale can be read. */
+static double rounded_up(double value)
+{
+    static const double steps[] = {1, 2, 5, 10};
+    double power = value > 0 ? pow(10, floor(log10(value))) : 1;
+    for (size_t i = 0; i < 4; i++)
+        if (steps[i] * power >= value * (1 - 1e-9))
+            return steps[i] * power;
+    return 10 * power;
+}
+
+static void scale_draw(struct area area, const char *name, const char *unit, double max, float now)
+{
+    char text[TEXT_BYTES], scale[2 * TEXT_BYTES];
+    int x = label_width(area) - 2;
+    uint32_t line = area.grid->ascii ? '|' : 0x2502;
+    for (int y = 0; y < area.height; y++)
+        area_put(area, x, y, line, dim);
+    area_text(area, 0, 0, plain, name);
+    snprintf(scale, sizeof(scale), "%s%s", text_short(text, max), unit);
+    area_text(area, x - 1 - text_columns(scale), area.height > 1 ? 0 : 1, dim, scale);
+    if (area.height > 1) {
+        area_print(area, 0, 1, plain, "%s%s", now < 0 ? "-" : text_short(text, now),
+                   now < 0 ? "" : unit);
+        area_put(area, x - 2, area.height - 1, '0', dim);
+    }
+}
+
 static void curve_draw(struct area area, const char *name, const char *unit, const float *values,
                        enum role role)
 {
-    char text[TEXT_BYTES];
-    struct area plot = area_columns(area, LABEL, area.width - LABEL);
-    float max = 0;
+    struct area plot = plot_of(area);
+    double max = 0;
     for (int i = 0; i < MOMENT_POINTS; i++)
         max = values[i] > max ? values[i] : max;
-    area_text(area_columns(area, 0, LABEL - 1), 0, 0, plain, name);
-    float now = values[MOMENT_POINTS - 1];
-    if (area.height > 1)
-        area_print(area_columns(area, 0, LABEL - 1), 0, 1, dim, "max %s%s", text_short(text, max),
-                   unit);
-    if (area.height > 2)
-        area_print(area_columns(area, 0, LABEL - 1), 0, 2, dim, "now %s%s",
-                   now < 0 ? "-" : text_short(text, now), unit);
+    max = rounded_up(max);
+    scale_draw(area, name, unit, max, values[MOMENT_POINTS - 1]);
     for (int x = 0; x < plot.width; x++) {
         float value = column_value(values, x, plot.width);
-        if (value < 0 || max <= 0)
+        if (value <= 0)
             continue;
         double height = (double)value / max * plot.height;
         for (int y = 0; y < plot.height; y++) {
             double part = height - (plot.height - 1 - y);
             float level = (float)(part < 0 ? 0 : part > 1 ? 1 : part);
-            if (y == plot.height - 1 && value > 0 && level < 0.125F)
-                level = 0.125F;
+            if (y == plot.height - 1 && level < 0.125F)
+                level = 0.125F; /* something is never drawn as nothing */
             if (level > 0)
                 area_spark(plot, x, y, &level, 1, 1, (struct pen_style){role, ROLE_TEXT, 0});
         }
@@ -128,53 +200,102 @@ static void wait_make(const struct moment *moment, float waits[MOMENT_POINTS])
 static void timeline_draw(const struct moment *moment, struct focus *focus, void *own,
                           struct area area)
 {
-    (void)focus;
     struct timeline_state *state = own;
     if (moment->timeline_ms == 0 || area.width < LABEL + 10)
         return;
-    int curve = area.height >= 30 ? 4 : area.height >= 18 ? 3 : 1;
-    int curves = 3 * (curve + (curve > 1 ? 1 : 0));
-    int rows = area.height - 1 - curves;
-    rows = rows < 1 ? 1 : rows > (int)moment->n_nodes ? (int)moment->n_nodes : rows;
-    state->rows = (size_t)(rows > 0 ? rows : 1);
-    if (state->top + state->rows > moment->n_nodes)
-        state->top = moment->n_nodes > state->rows ? moment->n_nodes - state->rows : 0;
-    for (int i = 0; i < rows && state->top + (size_t)i < moment->n_nodes; i++)
-        node_draw(moment, &moment->nodes[state->top + (size_t)i], area_rows(area, i, 1));
-    axis_draw(moment, area_rows(area, rows, 1));
+    struct rows rows;
+    rows_make(moment, focus, &rows);
+    /* Curves get what nodes leave, but never less than a row each, nor much more than they need. */
+    int left = area.height - 1 - (int)rows.n;
+    int least = area.height >= 30 ? 4 : area.height >= 18 ? 3 : 1;
+    int curve = left / CURVES - 1;
+    curve = curve < least ? least : curve > CURVE_MAX ? CURVE_MAX : curve;
+    int gap = curve > 1 ? 1 : 0, high = area.height - 1 - CURVES * (curve + gap);
+    high = high < 1 ? 1 : high > (int)rows.n ? (int)rows.n : high;
+    state->rows = (size_t)(high > 0 ? high : 1);
+    if (rows.at < rows.n && rows.at < state->top)
+        state->top = rows.at;
+    if (rows.at < rows.n && rows.at >= state->top + state->rows)
+        state->top = rows.at - state->rows + 1;
+    if (state->top + state->rows > rows.n)
+        state->top = rows.n > state->rows ? rows.n - state->rows : 0;
+    for (int i = 0; i < high && state->top + (size_t)i < rows.n; i++) {
+        size_t row = state->top + (size_t)i;
+        node_draw(moment, &moment->nodes[rows.nodes[row]], row == rows.at, area_rows(area, i, 1));
+    }
+    axis_draw(moment, area_rows(area, high, 1));
     float waits[MOMENT_POINTS];
     wait_make(moment, waits);
-    int y = rows + 1, step = curve + (curve > 1 ? 1 : 0);
-    curve_draw(area_rows(area, y, curve), "throughput", "/s", moment->rates, ROLE_GOOD);
-    curve_draw(area_rows(area, y + step, curve), "backlog", "", moment->backlogs, ROLE_QUEUED);
+    int y = high + 1, step = curve + gap;
+    curve_draw(area_rows(area, y, curve), "jobs", "/s", moment->rates, ROLE_GOOD);
+    curve_draw(area_rows(area, y + step, curve), "waiting", "", moment->backlogs, ROLE_QUEUED);
     curve_draw(area_rows(area, y + 2 * step, curve), "wait", "s", waits, ROLE_WARN);
+}
+
+static bool row_go(const struct moment *moment, struct focus *focus, const struct rows *rows,
+                   size_t row)
+{
+    if (row >= rows->n)
+        return false;
+    focus->node = moment->nodes[rows->nodes[row]].node.id;
+    return true;
+}
+
+static bool search(const struct moment *moment, struct focus *focus, const struct rows *rows)
+{
+    for (size_t i = 1; i <= rows->n; i++) {
+        size_t row = (rows->at + i) % rows->n;
+        if (list_holds(moment->nodes[rows->nodes[row]].node.name, focus->search))
+            return row_go(moment, focus, rows, row);
+    }
+    return false;
+}
+
+static bool zoom(const struct moment *moment, struct focus *focus, bool closer)
+{
+    int64_t zoom_ms = closer ? moment->timeline_ms / 2 : moment->timeline_ms * 2;
+    focus->zoom_ms = zoom_ms < ZOOM_MS_MIN   ? ZOOM_MS_MIN
+                     : zoom_ms > ZOOM_MS_MAX ? ZOOM_MS_MAX
+                                             : zoom_ms;
+    return true;
 }
 
 static bool timeline_move(const struct moment *moment, struct focus *focus, void *own,
                           enum move move)
 {
-    struct timeline_state *state = own;
-    int64_t zoom_ms = focus->zoom_ms;
+    const struct timeline_state *state = own;
+    struct rows rows;
+    rows_make(moment, focus, &rows);
+    bool none = rows.at == rows.n;
+    size_t page = state->rows > 1 ? state->rows - 1 : 1, last = rows.n > 0 ? rows.n - 1 : 0;
     switch (move) {
     case MOVE_ZOOM_IN:
-    case MOVE_IN:
-        focus->zoom_ms = zoom_ms / 2 > ZOOM_MS_MIN ? zoom_ms / 2 : ZOOM_MS_MIN;
-        return true;
     case MOVE_ZOOM_OUT:
-        focus->zoom_ms = zoom_ms * 2 < ZOOM_MS_MAX ? zoom_ms * 2 : ZOOM_MS_MAX;
-        return true;
+        return zoom(moment, focus, move == MOVE_ZOOM_IN);
     case MOVE_UP:
-        state->top -= state->top > 0 ? 1 : 0;
-        return true;
+        return row_go(moment, focus, &rows, none ? 0 : rows.at - 1);
     case MOVE_DOWN:
-        state->top += state->top + state->rows < moment->n_nodes ? 1 : 0;
-        return true;
+        return row_go(moment, focus, &rows, none ? 0 : rows.at + 1);
+    case MOVE_PAGE_UP:
+        return row_go(moment, focus, &rows, none || rows.at < page ? 0 : rows.at - page);
+    case MOVE_PAGE_DOWN:
+        return row_go(moment, focus, &rows,
+                      none                    ? 0
+                      : rows.at + page > last ? last
+                                              : rows.at + page);
     case MOVE_FIRST:
-        state->top = 0;
-        return true;
+        return row_go(moment, focus, &rows, 0);
     case MOVE_LAST:
-        state->top = moment->n_nodes;
-        return true;
+        return row_go(moment, focus, &rows, last);
+    case MOVE_SEARCH_NEXT:
+        return search(moment, focus, &rows);
+    case MOVE_IN:
+        focus->go_to = none ? 0 : VIEW_CLUSTER + 1;
+        return !none;
+    case MOVE_OUT:
+        none = focus->zoom_ms == 0;
+        focus->zoom_ms = 0;
+        return !none;
     default:
         return false;
     }
@@ -184,12 +305,11 @@ static bool timeline_click(const struct moment *moment, struct focus *focus, voi
                            int y)
 {
     const struct timeline_state *state = own;
+    struct rows rows;
     (void)x;
-    size_t row = state->top + (size_t)y;
-    if (y < 0 || row >= moment->n_nodes)
-        return false;
-    focus->node = moment->nodes[row].node.id;
-    return true;
+    rows_make(moment, focus, &rows);
+    return y >= 0 && (size_t)y < state->rows &&
+           row_go(moment, focus, &rows, state->top + (size_t)y);
 }
 
 const struct view view_timeline = {
