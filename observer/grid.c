@@ -169,10 +169,19 @@ int text_columns(const char *text)
     return columns;
 }
 
+/* As it will be drawn there. */
+static int columns_drawn(const struct grid *grid, const char *text)
+{
+    int columns = 0;
+    while (*text != '\0')
+        columns += columns_of(drawable(grid, utf8_next(&text)));
+    return columns;
+}
+
 int area_text(struct area area, int x, int y, struct pen_style style, const char *text)
 {
     int from = x;
-    bool cut = x + text_columns(text) > area.width;
+    bool cut = x + columns_drawn(area.grid, text) > area.width;
     while (*text != '\0') {
         uint32_t code = drawable(area.grid, utf8_next(&text));
         int columns = columns_of(code);
@@ -254,8 +263,11 @@ static void code_print(FILE *out, uint32_t code)
 static char role_letter(const struct cell *cell)
 {
     static const char letters[] = "tdThkgbwBDFCqpsu0123456789ab";
+    static const char reversed[] = "@!$%&*()-_=+[]{}:;<>,./?|^~#";
     static_assert(sizeof(letters) == ROLES + 1, "a letter for each role");
-    return letters[cell->back != ROLE_TEXT ? cell->back : cell->fore];
+    static_assert(sizeof(reversed) == sizeof(letters), "and another where it is reversed");
+    size_t role = cell->back != ROLE_TEXT ? cell->back : cell->fore;
+    return (cell->style & STYLE_REVERSE) != 0 ? reversed[role] : letters[role];
 }
 
 static char *text_of(const struct grid *grid, bool roles)
@@ -276,7 +288,10 @@ static char *text_of(const struct grid *grid, bool roles)
                 code_print(out, row[x].code);
         fputc('\n', out);
         for (int x = 0; roles && x < end; x++)
-            fputc(row[x].code == ' ' && row[x].back == ROLE_TEXT ? ' ' : role_letter(&row[x]), out);
+            fputc(row[x].code == ' ' && row[x].back == ROLE_TEXT && row[x].style == 0
+                      ? ' '
+                      : role_letter(&row[x]),
+                  out);
         if (roles)
             fputc('\n', out);
     }

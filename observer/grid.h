@@ -86,7 +86,8 @@ int text_columns(const char *text);
 
 /* The grid as text: rows with spaces at their ends cut off, each with a newline. To be freed. */
 char *grid_text(const struct grid *grid);
-/* The same with the roles: below each row one with a letter for each role. For golden tests. */
+/* The same with the roles: below each row one with a letter for each role, a sign where it is
+ * reversed. For golden tests. */
 char *grid_text_roles(const struct grid *grid);
 
 #endif

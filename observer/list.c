@@ -188,8 +188,8 @@ bool list_move(const struct list *list, struct list_state *state, const struct f
         to = n - 1;
     else if (move == MOVE_SEARCH_NEXT && n > 0)
         to = search_from(list, focus, rows, n, at);
-    bool moved = to < n;
-    if (moved)
+    bool moved = to < n && (to != at || move == MOVE_SEARCH_NEXT);
+    if (to < n)
         state->chosen = list->key(list->ctx, rows[to]);
     free(rows);
     if (move == MOVE_SORT && list->compare != NULL) {

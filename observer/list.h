@@ -38,6 +38,7 @@ struct list_state {
 /* Returns the row that is chosen, SIZE_MAX when there is none. */
 size_t list_draw(const struct list *list, struct list_state *state, const struct focus *focus,
                  struct area area);
+/* False: it is there already, or there is nothing of the kind. */
 bool list_move(const struct list *list, struct list_state *state, const struct focus *focus,
                enum move move);
 bool list_click(const struct list *list, struct list_state *state, const struct focus *focus,

@@ -74,7 +74,8 @@ enum event_kind {
     EVENT_FINISHED,  /* a range */
     EVENT_FAILED,    /* jobs failed for good */
     EVENT_QUEUE,     /* paused, resumed */
-    EVENT_STORE,     /* lost, or back */
+    EVENT_STORE_LOST,
+    EVENT_STORE_BACK,
     EVENT_KINDS
 };
 

@@ -6,7 +6,7 @@
 struct look {
     int32_t rgb;
     int16_t of_256, of_16, of_8; /* COLOUR_DEFAULT: none */
-    uint8_t style;               /* where there are no colours */
+    uint8_t style;               /* where there is no colour for it */
 };
 
 static const struct look looks[ROLES] = {
@@ -43,7 +43,8 @@ static const struct look looks[ROLES] = {
 int32_t palette_colour(enum role role, int colours, uint8_t *ret_style)
 {
     const struct look *look = &looks[role];
-    *ret_style = colours < 8 ? look->style : 0;
+    bool colourless = colours < 8 || (colours < 16 && look->of_8 == COLOUR_DEFAULT);
+    *ret_style = colourless ? look->style : 0;
     if (colours >= 1 << 24)
         return look->rgb;
     if (colours >= 256)

@@ -470,7 +470,8 @@ void past_add_trouble(struct past *past, int64_t at_ms, const char *why)
     if (was == is)
         return;
     char text[256];
-    struct moment_event event = {.at_ms = at_ms, .kind = EVENT_STORE, .text = text};
+    struct moment_event event = {
+        .at_ms = at_ms, .kind = is ? EVENT_STORE_LOST : EVENT_STORE_BACK, .text = text};
     snprintf(text, sizeof(text),
              is ? "the datastore cannot be read: %s" : "the datastore is back%s", is ? why : "");
     past_event_add(past, &event);

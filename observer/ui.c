@@ -35,6 +35,8 @@ struct ui {
     int64_t ends_ms;
     enum view_kind view;
     void *states[VIEWS];
+    char filters[VIEWS][LINE_BYTES]; /* of the views not shown */
+    int back;                        /* the view + 1 that led to this one; 0: none did */
     struct focus focus;
     struct area view_area; /* as last drawn */
 
@@ -102,9 +104,18 @@ void ui_jobs_page(struct ui *ui, const struct jobs_page *page)
     ui->focus.page = page;
 }
 
+/* A filter is about what one view shows: each keeps its own. */
+static void view_set(struct ui *ui, enum view_kind view)
+{
+    snprintf(ui->filters[ui->view], sizeof(ui->filters[0]), "%s", ui->focus.filter);
+    snprintf(ui->focus.filter, sizeof(ui->focus.filter), "%s", ui->filters[view]);
+    ui->view = view;
+    ui->back = 0;
+}
+
 void ui_go(struct ui *ui, enum view_kind view)
 {
-    ui->view = view;
+    view_set(ui, view);
 }
 
 /* ---- time ----------------------------------------------------------------------------------- */
@@ -278,13 +289,16 @@ static void move(struct ui *ui, enum move move);
 static void line_over(struct ui *ui)
 {
     enum mode mode = ui->mode;
+    enum view_kind view = ui->view;
     ui->mode = MODE_NORMAL;
     if (mode == MODE_SEARCH) {
         snprintf(ui->focus.search, sizeof(ui->focus.search), "%s", ui->line);
         move(ui, MOVE_SEARCH_NEXT);
     } else if (mode == MODE_FILTER) {
         snprintf(ui->focus.filter, sizeof(ui->focus.filter), "%s", ui->line);
-    } else if (ui->line[0] != '\0' && !view_named(ui->line, &ui->view)) {
+    } else if (view_named(ui->line, &view)) {
+        view_set(ui, view);
+    } else if (ui->line[0] != '\0') {
         ui_tell(ui, "no view is called '%s'", ui->line);
     }
 }
@@ -329,15 +343,15 @@ static const char *const why_not[MOVES] = {
     [MOVE_DOWN] = "nothing is below",
     [MOVE_PAGE_UP] = "nothing is above",
     [MOVE_PAGE_DOWN] = "nothing is below",
-    [MOVE_FIRST] = "there is nothing to go to",
-    [MOVE_LAST] = "there is nothing to go to",
-    [MOVE_IN] = "nothing opens here",
+    [MOVE_FIRST] = "this is the first",
+    [MOVE_LAST] = "this is the last",
+    [MOVE_IN] = "there is nothing further in",
     [MOVE_OUT] = "this is the outside; q quits",
     [MOVE_NEXT] = "there is no other part",
     [MOVE_MARK] = "there is no job to mark",
     [MOVE_SORT] = "there is nothing to sort",
-    [MOVE_ZOOM_IN] = "this view cannot come closer: the map and the timeline can",
-    [MOVE_ZOOM_OUT] = "this view cannot go farther: the map and the timeline can",
+    [MOVE_ZOOM_IN] = "no closer than this; the map and the timeline zoom",
+    [MOVE_ZOOM_OUT] = "no farther than this; the map and the timeline zoom",
     [MOVE_SEARCH_NEXT] = "nothing of the kind is here",
     [MOVE_ALL] = "these are all",
     [MOVE_OWNERS] = "there is no map yet",
@@ -345,8 +359,11 @@ static const char *const why_not[MOVES] = {
 
 static void view_follow(struct ui *ui)
 {
-    if (ui->focus.go_to > 0)
-        ui->view = (enum view_kind)(ui->focus.go_to - 1);
+    int from = (int)ui->view + 1;
+    if (ui->focus.go_to > 0) {
+        view_set(ui, (enum view_kind)(ui->focus.go_to - 1));
+        ui->back = from;
+    }
     ui->focus.go_to = 0;
 }
 
@@ -361,6 +378,8 @@ static void move(struct ui *ui, enum move move)
         ui_stop_at(ui, shown_ms(ui) + (move == MOVE_LEFT ? -STEP_MS : STEP_MS));
     else if (move == MOVE_OUT && ui->focus.filter[0] != '\0')
         ui->focus.filter[0] = '\0';
+    else if (move == MOVE_OUT && ui->back > 0)
+        view_set(ui, (enum view_kind)(ui->back - 1));
     else if (move == MOVE_SEARCH_NEXT)
         ui_tell(ui, "'%s' is not here", ui->focus.search);
     else
@@ -371,7 +390,7 @@ static struct wish command_do(struct ui *ui, const struct key *key)
 {
     switch (key->command) {
     case CMD_VIEW:
-        ui->view = (enum view_kind)key->arg;
+        view_set(ui, (enum view_kind)key->arg);
         break;
     case CMD_MOVE:
         move(ui, (enum move)key->arg);
@@ -494,7 +513,7 @@ struct wish ui_click(struct ui *ui, int x, int y)
     for (int i = 0; i < VIEWS && y == 1; i++) {
         int width, from = tab_at((enum view_kind)i, &width);
         if (x >= from && x < from + width)
-            ui->view = (enum view_kind)i;
+            view_set(ui, (enum view_kind)i);
     }
     const struct area *area = &ui->view_area;
     if (y >= area->y && y < area->y + area->height &&
@@ -575,7 +594,7 @@ static void scrubber_draw(const struct ui *ui, const struct moment *moment, stru
     double scale = (double)(bar.width - 1) / (double)(last_ms - first_ms);
     for (size_t i = 0; i < moment->n_events; i++) {
         enum event_kind kind = moment->events[i].kind;
-        bool loud = kind == EVENT_NODE_DIED || kind == EVENT_RESCUED || kind == EVENT_STORE;
+        bool loud = kind == EVENT_NODE_DIED || kind == EVENT_RESCUED || kind == EVENT_STORE_LOST;
         if (loud)
             area_put(bar, (int)((double)(moment->events[i].at_ms - first_ms) * scale), 0, '!',
                      (struct pen_style){ROLE_BAD, ROLE_TEXT, STYLE_BOLD});

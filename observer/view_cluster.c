@@ -13,7 +13,8 @@ enum { DETAIL_ROWS = 9, NAME = 12 };
 
 struct cluster_state {
     struct list_state list;
-    bool detail; /* it was asked for: it has half of the room */
+    bool detail; /* it was asked for, whatever room it takes */
+    bool panel;  /* as last drawn: it was there */
 };
 
 enum column { NODE, STATE, SINCE, SLOTS, RATE, CURVE, DONE, FAILED, RANGES, BEAT, HOST };
@@ -322,7 +323,8 @@ static void cluster_draw(const struct moment *moment, struct focus *focus, void 
         return;
     }
     bool room = area.height - (int)moment->n_nodes >= DETAIL_ROWS + 2;
-    int high = area.height - (room || state->detail ? DETAIL_ROWS : 0);
+    state->panel = room || state->detail;
+    int high = area.height - (state->panel ? DETAIL_ROWS : 0);
     high = high < 3 ? 3 : high;
     state->list.chosen = focus->node != 0 ? focus->node : state->list.chosen;
     size_t chosen = list_draw(&list, &state->list, focus, area_rows(area, 0, high));
@@ -331,12 +333,25 @@ static void cluster_draw(const struct moment *moment, struct focus *focus, void 
         detail_draw(moment, &moment->nodes[chosen], area_rows(area, high, DETAIL_ROWS));
 }
 
+/* To what it answers for, on the map. */
+static bool enter(const struct moment *moment, struct focus *focus)
+{
+    int32_t at = moment_node_index(moment, focus->node);
+    if (at < 0 || moment->nodes[at].node.n_ranges == 0)
+        return false;
+    focus->show = moment->nodes[at].node.ranges[0].range;
+    focus->go_to = VIEW_MAP + 1;
+    return true;
+}
+
 static bool cluster_move(const struct moment *moment, struct focus *focus, void *own,
                          enum move move)
 {
     struct cluster_state *state = own;
     struct list list = list_of(moment);
-    if (move == MOVE_IN || (move == MOVE_OUT && state->detail)) {
+    if (move == MOVE_IN && state->panel)
+        return enter(moment, focus);
+    if ((move == MOVE_IN && moment->n_nodes > 0) || (move == MOVE_OUT && state->detail)) {
         state->detail = move == MOVE_IN;
         return true;
     }

@@ -39,7 +39,8 @@ static const struct {
     [EVENT_CLAIMED] = {ROLE_DIM, '>'},     [EVENT_RETURNED] = {ROLE_TEXT, '<'},
     [EVENT_RESCUED] = {ROLE_SUSPECT, '!'}, [EVENT_RECLAIMED] = {ROLE_SUSPECT, '>'},
     [EVENT_FINISHED] = {ROLE_DONE, '.'},   [EVENT_FAILED] = {ROLE_FAILED, 'x'},
-    [EVENT_QUEUE] = {ROLE_WARN, 'q'},      [EVENT_STORE] = {ROLE_BAD, 'S'},
+    [EVENT_QUEUE] = {ROLE_WARN, 'q'},      [EVENT_STORE_LOST] = {ROLE_BAD, 'S'},
+    [EVENT_STORE_BACK] = {ROLE_GOOD, 'S'},
 };
 
 static void shown_make(const struct moment *moment, const struct events_state *state,
@@ -169,8 +170,10 @@ static bool events_move(const struct moment *moment, struct focus *focus, void *
     struct list list = list_of(&shown);
     bool moved = move == MOVE_IN ? enter(moment, focus, &list, &state->list)
                                  : list_move(&list, &state->list, focus, move);
-    if (moved && move != MOVE_IN)
-        state->away = move != MOVE_LAST;
+    if (move == MOVE_LAST)
+        state->away = false;
+    else if (moved && move != MOVE_IN)
+        state->away = true;
     free(shown.events);
     return moved;
 }

@@ -92,7 +92,8 @@ static const struct moment_lane *chosen(const struct moment *moment, struct focu
             continue;
         int64_t a = id_seq(show_ids.a), size = show_ids.b - show_ids.a;
         size = size < IDS_MIN ? IDS_MIN : size;
-        *state = (struct map_state){.lane = i, .cursor = a, .owners = state->owners};
+        bool all = a == 1 && size >= moment->lanes[i].tail - 1;
+        *state = (struct map_state){.lane = i, .cursor = all ? 0 : a, .owners = state->owners};
         show(state, &moment->lanes[i], a - size, a + 2 * size);
     }
     if (state->lane >= moment->n_lanes)
@@ -173,7 +174,7 @@ static const struct {
     [ID_RUNNING] = {'A', 'A', ROLE_BUSY, "runs"},
     [ID_GRANTED] = {'a', 'a', ROLE_BUSY, "granted"},
     [ID_RETURNING] = {'<', '<', ROLE_BUSY, "going back"},
-    [ID_DONE] = {0x2588, '#', ROLE_DONE, "done"},
+    [ID_DONE] = {0x2588, '=', ROLE_DONE, "done"},
     [ID_FAILED] = {'x', 'x', ROLE_FAILED, "failed"},
     [ID_CANCELLED] = {'-', '-', ROLE_CANCELLED, "cancelled"},
     [ID_VOID] = {0x2591, '_', ROLE_DIM, "void"},
@@ -472,9 +473,11 @@ static void map_draw(const struct moment *moment, struct focus *focus, void *own
 /* ---- moving --------------------------------------------------------------------------------- */
 
 /* Around the cursor; else around where the work is. */
-static void zoom(struct map_state *state, const struct moment_lane *lane, double factor)
+static bool zoom(struct map_state *state, const struct moment_lane *lane, double factor)
 {
     struct span span = shown_of(lane, state);
+    if (factor > 1 ? state->to == 0 : span.b - span.a <= IDS_MIN)
+        return false;
     double size = (double)(span.b - span.a) * factor;
     int64_t at = state->cursor > 0 ? state->cursor : lane->head;
     int64_t middle = at >= span.a && at < span.b ? at : span.a + (span.b - span.a) / 2;
@@ -482,6 +485,7 @@ static void zoom(struct map_state *state, const struct moment_lane *lane, double
     size = size < IDS_MIN ? IDS_MIN : size;
     int64_t from = middle - (int64_t)(size * part);
     show(state, lane, from, from + (int64_t)size);
+    return true;
 }
 
 static void step(struct map_state *state, const struct moment_lane *lane, double ids)
@@ -547,16 +551,16 @@ static bool search(const struct moment *moment, const struct moment_lane *lane, 
 }
 
 /* Closer; where ids have numbers, to the job at the cursor. */
-static void enter(const struct moment_lane *lane, struct focus *focus, struct map_state *state)
+static bool enter(const struct moment_lane *lane, struct focus *focus, struct map_state *state)
 {
     struct layout layout = layout_shown(lane, state);
     if (layout.wide == 1 || cell_of(&layout, state->cursor) < 0) {
-        zoom(state, lane, 0.25);
-        return;
+        return zoom(state, lane, 0.25);
     }
     focus->job = id_make(lane->number, state->cursor);
     focus->detail = true;
     focus->go_to = VIEW_JOBS + 1;
+    return true;
 }
 
 static bool out(struct map_state *state)
@@ -602,14 +606,11 @@ static bool map_move(const struct moment *moment, struct focus *focus, void *own
         step(state, lane, 0);
         return true;
     case MOVE_IN:
-        enter(lane, focus, state);
-        return true;
+        return enter(lane, focus, state);
     case MOVE_ZOOM_IN:
-        zoom(state, lane, 0.25);
-        return true;
+        return zoom(state, lane, 0.25);
     case MOVE_ZOOM_OUT:
-        zoom(state, lane, 4);
-        return true;
+        return zoom(state, lane, 4);
     case MOVE_OUT:
         return out(state);
     case MOVE_SEARCH_NEXT:

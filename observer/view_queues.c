@@ -146,11 +146,27 @@ static void chosen_note(const struct moment *moment, const struct list_state *st
             snprintf(focus->queue, sizeof(focus->queue), "%s", moment->queues[i].queue.name);
 }
 
+/* To its first lane on the map. */
+static bool enter(const struct moment *moment, struct focus *focus)
+{
+    for (size_t i = 0; i < moment->n_lanes; i++) {
+        const struct moment_lane *lane = &moment->lanes[i];
+        if (strcmp(lane->name.queue, focus->queue) != 0)
+            continue;
+        focus->show = (struct range){.a = id_make(lane->number, 1),
+                                     .b = id_make(lane->number, lane->tail > 1 ? lane->tail : 2)};
+        focus->go_to = VIEW_MAP + 1;
+        return true;
+    }
+    return false;
+}
+
 static bool queues_move(const struct moment *moment, struct focus *focus, void *own, enum move move)
 {
     struct queues_state *state = own;
     struct list list = list_of(moment);
-    bool moved = list_move(&list, &state->list, focus, move);
+    bool moved =
+        move == MOVE_IN ? enter(moment, focus) : list_move(&list, &state->list, focus, move);
     chosen_note(moment, &state->list, focus);
     return moved;
 }

@@ -235,7 +235,7 @@ static void timeline_draw(const struct moment *moment, struct focus *focus, void
 static bool row_go(const struct moment *moment, struct focus *focus, const struct rows *rows,
                    size_t row)
 {
-    if (row >= rows->n)
+    if (row >= rows->n || row == rows->at)
         return false;
     focus->node = moment->nodes[rows->nodes[row]].node.id;
     return true;
@@ -254,9 +254,10 @@ static bool search(const struct moment *moment, struct focus *focus, const struc
 static bool zoom(const struct moment *moment, struct focus *focus, bool closer)
 {
     int64_t zoom_ms = closer ? moment->timeline_ms / 2 : moment->timeline_ms * 2;
-    focus->zoom_ms = zoom_ms < ZOOM_MS_MIN   ? ZOOM_MS_MIN
-                     : zoom_ms > ZOOM_MS_MAX ? ZOOM_MS_MAX
-                                             : zoom_ms;
+    zoom_ms = zoom_ms < ZOOM_MS_MIN ? ZOOM_MS_MIN : zoom_ms > ZOOM_MS_MAX ? ZOOM_MS_MAX : zoom_ms;
+    if (zoom_ms == moment->timeline_ms)
+        return false;
+    focus->zoom_ms = zoom_ms;
     return true;
 }
 

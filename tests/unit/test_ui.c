@@ -1,0 +1,389 @@
+/* Goal: every key does what the table says or says why not; and no sequence of keys and clicks, at
+ * any size and any time, brings the observer down.
+ * Method: all keys of the table in all views of a made-up cluster; the help, page by page, beside
+ * the table; what --control asks; a fuzzer that types, clicks, resizes and moves time, from a
+ * printed seed (STINT_SEED and STINT_KEYS choose another, and how many). */
+#include "observer/ui.h"
+
+#include <check.h>
+#include <locale.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/support/lifelike.h"
+
+enum { FUZZ_KEYS = 200000, WIDTH_MAX = 300, HEIGHT_MAX = 100 };
+
+static const struct lifelike_config few = {.nodes = 9, .lanes = 4, .seconds = 60};
+static const struct lifelike_config many = {.nodes = 40, .lanes = 10, .seconds = 30, .lost = true};
+
+struct screen {
+    struct past *past;
+    struct ui *ui;
+    struct grid *grid;
+    struct jobs_page page;
+    int64_t now_ms;
+};
+
+static void screen_open(struct screen *screen, const struct lifelike_config *config, bool control)
+{
+    *screen = (struct screen){.past = lifelike_past(config), .now_ms = lifelike_end_ms(config)};
+    screen->ui = ui_new(screen->past, control, 0);
+    screen->grid = grid_new(100, 30, false);
+    ui_clock(screen->ui, screen->now_ms);
+}
+
+static void screen_close(struct screen *screen)
+{
+    ui_free(screen->ui);
+    past_free(screen->past);
+    grid_free(screen->grid);
+}
+
+static void show(struct screen *screen)
+{
+    struct jobs_ask ask = ui_jobs_ask(screen->ui);
+    lifelike_jobs(&screen->page, &ask);
+    ui_jobs_page(screen->ui, &screen->page);
+    ui_draw(screen->ui, screen->grid);
+}
+
+/* To be freed. */
+static char *shown(struct screen *screen)
+{
+    show(screen);
+    return grid_text_roles(screen->grid);
+}
+
+static struct wish press(struct screen *screen, int code)
+{
+    show(screen);
+    return ui_key(screen->ui, code);
+}
+
+static void type(struct screen *screen, const char *keys)
+{
+    for (; *keys != '\0'; keys++)
+        press(screen, *keys);
+}
+
+static void expect(struct screen *screen, const char *text)
+{
+    show(screen);
+    char *drawn = grid_text(screen->grid);
+    ck_assert_msg(strstr(drawn, text) != NULL, "'%s' is not in\n%s", text, drawn);
+    free(drawn);
+}
+
+/* ---- keys ----------------------------------------------------------------------------------- */
+
+START_TEST(each_key_does_something_or_says_why_not)
+{
+    size_t n;
+    const struct key *keys = keys_all(&n);
+    for (size_t i = 0; i < n; i++)
+        for (int view = 0; view < VIEWS; view++)
+            for (int k = 0; k < 3 && keys[i].codes[k] != KEYS_NONE; k++) {
+                struct screen screen;
+                screen_open(&screen, &few, _i != 0);
+                ui_go(screen.ui, (enum view_kind)view);
+                type(&screen, view == VIEW_TIMELINE ? "j" : "jj");
+                ui_clock(screen.ui, screen.now_ms + 60000); /* what was told is over */
+                char *before = shown(&screen);
+                struct wish wish = press(&screen, keys[i].codes[k]);
+                char *after = shown(&screen);
+                bool same = strcmp(before, after) == 0 && wish.kind == WISH_NONE;
+                bool here = keys[i].command == CMD_VIEW && keys[i].arg == view;
+                bool live = keys[i].command == CMD_LIVE;
+                ck_assert_msg(!same || here || live, "'%s' (%s) does nothing in %s", keys[i].shown,
+                              keys[i].help, view_of((enum view_kind)view)->name);
+                free(before);
+                free(after);
+                screen_close(&screen);
+            }
+}
+END_TEST
+
+/* Of two entries that mean the same key in the same view, the second would never be reached. */
+START_TEST(no_key_means_two_things)
+{
+    size_t n;
+    const struct key *keys = keys_all(&n);
+    for (size_t i = 0; i < n; i++)
+        for (int k = 0; k < 3 && keys[i].codes[k] != KEYS_NONE; k++) {
+            bool reached = false;
+            for (int view = 0; view < VIEWS; view++)
+                reached =
+                    reached || keys_find(keys[i].codes[k], (enum view_kind)view, true) == &keys[i];
+            ck_assert_msg(reached, "'%s' (%s) is never reached", keys[i].shown, keys[i].help);
+        }
+}
+END_TEST
+
+START_TEST(help_lists_every_key)
+{
+    static const struct {
+        int width, height;
+    } sizes[] = {{80, 24}, {40, 10}, {120, 40}};
+    size_t n;
+    const struct key *keys = keys_all(&n);
+    for (size_t s = 0; s < sizeof(sizes) / sizeof(sizes[0]); s++) {
+        struct screen screen;
+        bool found[256] = {false};
+        ck_assert_uint_le(n, 256);
+        screen_open(&screen, &few, true);
+        grid_free(screen.grid);
+        screen.grid = grid_new(sizes[s].width, sizes[s].height, false);
+        press(&screen, '?');
+        for (size_t page = 0; page < n; page++) {
+            show(&screen);
+            char *text = grid_text(screen.grid), line[256];
+            for (size_t i = 0; i < n; i++) {
+                snprintf(line, sizeof(line), "   %-9s %.20s", keys[i].shown, keys[i].help);
+                found[i] = found[i] || strstr(text, line) != NULL;
+            }
+            free(text);
+            press(&screen, KEYS_DOWN);
+        }
+        for (size_t i = 0; i < n; i++)
+            ck_assert_msg(found[i], "'%s' is not in the help at %d columns", keys[i].shown,
+                          sizes[s].width);
+        press(&screen, KEYS_ESC);
+        expect(&screen, "NODE");
+        screen_close(&screen);
+    }
+}
+END_TEST
+
+/* ---- going about ---------------------------------------------------------------------------- */
+
+START_TEST(views_lead_to_each_other)
+{
+    struct screen screen;
+    screen_open(&screen, &few, false);
+    type(&screen, "5\r"); /* a queue, to its lane on the map */
+    expect(&screen, "> default");
+    type(&screen, "2/mail:12\r");
+    expect(&screen, "> mail");
+    expect(&screen, "mail:12: ");
+    type(&screen, "\r"); /* a job, to its detail */
+    expect(&screen, "reading ...");
+    type(&screen, "\x1b"
+                  "6\\behind\rg\r"); /* an event, to where it happened */
+    expect(&screen, "> mail ");
+    type(&screen, "\x1b\x1b"); /* out of the range, and back to the events */
+    expect(&screen, "what matters");
+    ui_clock(screen.ui, screen.now_ms + 10000);
+    expect(&screen, "only what holds 'behind'");
+    type(&screen, "3gGgj\r"); /* a node */
+    expect(&screen, "process");
+    type(&screen, ":ev\r");
+    expect(&screen, "what matters");
+    type(&screen, ":nosuch\r");
+    expect(&screen, "no view is called 'nosuch'");
+    screen_close(&screen);
+}
+END_TEST
+
+START_TEST(lists_search_filter_and_sort)
+{
+    struct screen screen;
+    screen_open(&screen, &few, false);
+    type(&screen, "\\batch\r");
+    expect(&screen, "only what holds 'batch'");
+    show(&screen);
+    char *text = grid_text(screen.grid);
+    ck_assert_ptr_null(strstr(text, "A n1 "));
+    free(text);
+    press(&screen, KEYS_ESC);
+    expect(&screen, "A n1 ");
+    type(&screen, "/n4\r");
+    expect(&screen, " n4 \xe2\x94\x80"); /* the detail below is that node's */
+    type(&screen, "/nosuch\r");
+    expect(&screen, "'nosuch' is not here");
+    type(&screen, "s"); /* by name: the dead among the living */
+    show(&screen);
+    text = grid_text(screen.grid);
+    ck_assert(strstr(text, "B n2") < strstr(text, "C n3"));
+    free(text);
+    screen_close(&screen);
+}
+END_TEST
+
+START_TEST(time_stops_goes_and_comes_back)
+{
+    struct screen screen;
+    screen_open(&screen, &few, false);
+    expect(&screen, "LIVE");
+    type(&screen, "((");
+    expect(&screen, "20.0s ago");
+    type(&screen, ",");
+    expect(&screen, "STOPPED");
+    type(&screen, "] ");
+    ui_clock(screen.ui, screen.now_ms + 1000);
+    expect(&screen, "PLAY x2");
+    ui_clock(screen.ui, screen.now_ms + 120000); /* it meets the present */
+    expect(&screen, "LIVE");
+    type(&screen, "(L");
+    expect(&screen, "LIVE");
+    for (int i = 0; i < 500; i++)
+        press(&screen, ','); /* there is a first event */
+    expect(&screen, "no event before this");
+    screen_close(&screen);
+}
+END_TEST
+
+/* ---- control -------------------------------------------------------------------------------- */
+
+START_TEST(control_asks_before_it_does)
+{
+    struct screen screen;
+    screen_open(&screen, &few, true);
+    type(&screen, "1S");
+    expect(&screen, "Stop node ");
+    ck_assert_int_eq(press(&screen, 'n').kind, WISH_NONE);
+    expect(&screen, "nothing was done");
+    type(&screen, "P");
+    struct wish wish = press(&screen, 'y');
+    ck_assert_int_eq(wish.kind, WISH_NODE_PAUSE);
+    ck_assert_int_ne(wish.node, 0);
+    type(&screen, "5P");
+    wish = press(&screen, 'y');
+    ck_assert_int_eq(wish.kind, WISH_QUEUE_PAUSE);
+    ck_assert_str_eq(wish.queue, "default");
+    type(&screen, "4C");
+    wish = press(&screen, 'y');
+    ck_assert_int_eq(wish.kind, WISH_JOB_CANCEL);
+    ck_assert_uint_eq(wish.n_jobs, 1);
+    type(&screen, "g  C"); /* two are marked */
+    expect(&screen, "Cancel jobs 9120 and 1 more that are marked?");
+    wish = press(&screen, 'y');
+    ck_assert_uint_eq(wish.n_jobs, 2);
+    ck_assert_int_eq(wish.jobs[0], 9120);
+    ck_assert_int_eq(wish.jobs[1], 4711);
+    type(&screen, "1(S");
+    expect(&screen, "this is the past");
+    screen_close(&screen);
+}
+END_TEST
+
+START_TEST(without_control_nothing_is_asked)
+{
+    struct screen screen;
+    screen_open(&screen, &few, false);
+    for (int code = 1; code < 127; code++)
+        if (code != 'q' && code != 3 && code != 12 && strchr("?:/\\", code) == NULL)
+            for (int view = 0; view < VIEWS; view++) {
+                ui_go(screen.ui, (enum view_kind)view);
+                ck_assert_int_eq(press(&screen, code).kind, WISH_NONE);
+            }
+    ui_go(screen.ui, VIEW_CLUSTER);
+    type(&screen, "P");
+    expect(&screen, "only with --control");
+    screen_close(&screen);
+}
+END_TEST
+
+/* ---- the fuzzer ----------------------------------------------------------------------------- */
+
+static uint64_t draw(uint64_t *seed)
+{
+    uint64_t z = *seed += 0x9e3779b97f4a7c15U;
+    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9U;
+    z = (z ^ z >> 27) * 0x94d049bb133111ebU;
+    return z ^ z >> 31;
+}
+
+static int between(uint64_t *seed, int from, int to)
+{
+    return from + (int)(draw(seed) % (uint64_t)(to - from + 1));
+}
+
+static void resize(struct screen *screen, uint64_t *seed)
+{
+    bool tiny = between(seed, 0, 3) == 0, large = between(seed, 0, 19) == 0;
+    int width = between(seed, 1, tiny ? 12 : large ? WIDTH_MAX : 100);
+    int height = between(seed, 1, tiny ? 6 : large ? HEIGHT_MAX : 30);
+    grid_free(screen->grid);
+    screen->grid = grid_new(width, height, between(seed, 0, 1) == 0);
+    show(screen);
+}
+
+static void fuzz_step(struct screen *screen, uint64_t *seed)
+{
+    size_t n;
+    const struct key *keys = keys_all(&n), *key = &keys[(size_t)between(seed, 0, (int)n - 1)];
+    switch (between(seed, 0, 59)) {
+    case 0:
+        resize(screen, seed);
+        break;
+    case 1:
+        ui_click(screen->ui, between(seed, -2, screen->grid->width + 2),
+                 between(seed, -2, screen->grid->height + 2));
+        break;
+    case 2:
+        ui_stop_at(screen->ui, screen->now_ms - between(seed, -5000, 90000));
+        break;
+    case 3:
+        screen->now_ms += between(seed, 0, 300);
+        ui_clock(screen->ui, screen->now_ms);
+        break;
+    case 4:
+        ui_key(screen->ui, between(seed, 1, 0x110010)); /* any at all */
+        break;
+    case 5:
+        ui_key(screen->ui, between(seed, 0, 1) == 0 ? KEYS_ESC : 'y');
+        break;
+    case 6:
+    case 7:
+    case 8:
+        show(screen);
+        break;
+    default:
+        ui_key(screen->ui, key->codes[between(seed, 0, 2)]);
+        break;
+    }
+}
+
+START_TEST(no_keys_bring_it_down)
+{
+    const char *seed_text = getenv("STINT_SEED"), *keys_text = getenv("STINT_KEYS");
+    uint64_t seed = seed_text != NULL ? strtoull(seed_text, NULL, 10) : 1 + (uint64_t)_i;
+    int64_t n = keys_text != NULL ? strtoll(keys_text, NULL, 10) : FUZZ_KEYS / 2;
+    printf("test_ui: fuzzer, seed %lu\n", (unsigned long)seed);
+    fflush(stdout);
+    struct screen screen;
+    screen_open(&screen, _i == 0 ? &few : &many, true);
+    for (int64_t i = 0; i < n; i++)
+        fuzz_step(&screen, &seed);
+    screen_close(&screen);
+}
+END_TEST
+
+int main(void)
+{
+    setenv("TZ", "UTC", 1);
+    if (setlocale(LC_ALL, "C.UTF-8") == NULL) {
+        fputs("test_ui: no locale C.UTF-8\n", stderr);
+        return 1;
+    }
+    Suite *suite = suite_create("ui");
+    TCase *tcase = tcase_create("ui");
+    tcase_add_loop_test(tcase, each_key_does_something_or_says_why_not, 0, 2);
+    tcase_add_test(tcase, no_key_means_two_things);
+    tcase_add_test(tcase, help_lists_every_key);
+    tcase_add_test(tcase, views_lead_to_each_other);
+    tcase_add_test(tcase, lists_search_filter_and_sort);
+    tcase_add_test(tcase, time_stops_goes_and_comes_back);
+    tcase_add_test(tcase, control_asks_before_it_does);
+    tcase_add_test(tcase, without_control_nothing_is_asked);
+    tcase_set_timeout(tcase, 300);
+    tcase_add_loop_test(tcase, no_keys_bring_it_down, 0, 2);
+    suite_add_tcase(suite, tcase);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed != 0;
+}
