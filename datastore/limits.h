@@ -41,6 +41,7 @@ enum {
     LIMIT_ASYNC_RUNS = 64,          /* runs waiting for a worker thread */
     LIMIT_OUTCOMES_WAITING = 65536, /* outcomes not yet acknowledged, a node */
     LIMIT_OUTCOME_BYTES = 6 << 20,  /* what they may take, all batches together */
+    LIMIT_FRAME_BYTES = 4 << 20,    /* body of one frame, packed or not */
 };
 
 static_assert(LIMIT_TRACE_OUTPUT_BYTES <= LIMIT_OUTPUT_BYTES, "a trace keeps a part of the output");

@@ -225,6 +225,20 @@ static void history_start(struct feed *feed)
 
 /* ---- finished ranges ------------------------------------------------------------------------ */
 
+static void stints_tap(const struct feed *feed, const struct stint_row *rows, size_t n)
+{
+    for (size_t i = 0; feed->tap.stints != NULL && i < n; i++)
+        if (!past_has_stint(feed->past, &rows[i]))
+            feed->tap.stints(feed->tap.ctx, &rows[i], 1);
+}
+
+static void stints_complete(struct feed *feed, int32_t lane)
+{
+    if (!past_is_complete(feed->past, lane) && feed->tap.complete != NULL)
+        feed->tap.complete(feed->tap.ctx, lane);
+    past_stints_complete(feed->past, lane);
+}
+
 static void stints_done(struct ds_run *run, void *ctx)
 {
     struct reader *reader = ctx;
@@ -232,8 +246,7 @@ static void stints_done(struct ds_run *run, void *ctx)
     if (returned(reader)) {
         const struct ds_stints_read *read = &run->steps[0].stints_read;
         int64_t *from = &feed->stints_from[read->lane];
-        if (feed->tap.stints != NULL && read->ret_n > 0)
-            feed->tap.stints(feed->tap.ctx, read->ret_rows, read->ret_n);
+        stints_tap(feed, read->ret_rows, read->ret_n);
         past_add_stints(feed->past, read->ret_rows, read->ret_n);
         bool more = read->ret_n == STINTS_PAGE;
         if (more)
@@ -241,7 +254,7 @@ static void stints_done(struct ds_run *run, void *ctx)
         else
             *from = past_stints_gap(feed->past, read->lane, 1) - 1;
         if (!more)
-            past_stints_complete(feed->past, read->lane);
+            stints_complete(feed, read->lane);
         if (!more)
             feed->lane_next++;
         bool round = feed->lane_next >= feed->n_lanes;

@@ -16,7 +16,8 @@ struct feed_tap {
     void *ctx;
     void (*version)(void *ctx, const struct history_row *row);
     void (*reading)(void *ctx, const struct past_reading *reading);
-    void (*stints)(void *ctx, const struct stint_row *rows, size_t n);
+    void (*stints)(void *ctx, const struct stint_row *rows, size_t n); /* new ones only */
+    void (*complete)(void *ctx, int32_t lane); /* once for each lane: past_stints_complete */
     void (*trouble)(void *ctx, int64_t at_ms, const char *why);
 };
 

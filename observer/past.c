@@ -78,6 +78,7 @@ static void track_free(struct past *past, struct track *track)
     for (size_t i = 0; i < track->n; i++)
         state_drop(past, &track->states[i]);
     free(track->states);
+    past->bytes -= sizeof(*track) + track->mem.bytes + track->version_mem.bytes;
     arena_release(&track->mem);
     arena_release(&track->version_mem);
     free(track);
@@ -133,10 +134,11 @@ struct track *track_find(const struct past *past, int64_t node)
     return at < past->n_tracks && past->tracks[at]->node == node ? past->tracks[at] : NULL;
 }
 
+/* NULL: there are too many. */
 static struct track *track_get(struct past *past, int64_t node)
 {
     struct track *track = track_find(past, node);
-    if (track != NULL)
+    if (track != NULL || past->n_tracks == PAST_NODES_MAX)
         return track;
     size_t at = track_at(past, node);
     past->tracks = realloc(past->tracks, (past->n_tracks + 1) * sizeof(*past->tracks));
@@ -149,6 +151,7 @@ static struct track *track_get(struct past *past, int64_t node)
             (past->n_tracks - at) * sizeof(*past->tracks));
     past->tracks[at] = track;
     past->n_tracks++;
+    past->bytes += sizeof(*track);
     return track;
 }
 
@@ -331,18 +334,40 @@ static void lane_state_add(struct past *past, struct lane_track *lane, int64_t a
 
 /* ---- facts ---------------------------------------------------------------------------------- */
 
-static void identity_take(struct track *track, const struct node *node)
+/* What changes of a node is in its states. */
+static void identity_take(struct past *past, struct track *track, const struct node *node)
 {
     if (track->identity.id != 0 && track->identity.n_queues > 0)
         return;
+    struct node fixed = *node;
+    fixed.n_ranges = fixed.n_granted = fixed.n_running = fixed.n_requests = 0;
+    past->bytes -= track->mem.bytes;
     arena_release(&track->mem);
-    track->identity = node_copy(node, &track->mem);
+    track->identity = node_copy(&fixed, &track->mem);
     track->identity.id = track->node;
+    past->bytes += track->mem.bytes;
+}
+
+/* The version is as good as its parts; a lane that cannot be spoils it. */
+static bool version_good(const struct version *version, const struct history_row *row)
+{
+    struct node node = version->node;
+    node.id = row->node;
+    for (size_t i = 0; i < version->n_lanes; i++) {
+        const struct version_lane *lane = &version->lanes[i];
+        if (!lane_good(lane->lane, lane->head, lane->tail, lane->pool, lane->n_pool))
+            return false;
+    }
+    return node_good(&node);
 }
 
 bool past_add_version(struct past *past, const struct history_row *row)
 {
-    struct track *track = track_get(past, row->node);
+    bool good = row->node > 0 && row->seq > 0 && count_good(row->seq) && row->at_ms > 0 &&
+                time_good(row->at_ms);
+    struct track *track = good ? track_get(past, row->node) : NULL;
+    if (track == NULL)
+        return false;
     if (row->seq <= track->seq)
         return true;
     bool follows = row->seq == track->seq + 1 && !track->broken;
@@ -352,7 +377,7 @@ bool past_add_version(struct past *past, const struct history_row *row)
         return true;
     struct arena mem = {0};
     struct version version = row->whole ? (struct version){0} : track->version;
-    if (!version_apply(&version, row->body, &mem)) {
+    if (!version_apply(&version, row->body, &mem) || !version_good(&version, row)) {
         arena_release(&mem);
         track->broken = true;
         return false;
@@ -370,23 +395,27 @@ bool past_add_version(struct past *past, const struct history_row *row)
     track->version.node = node_copy(&version.node, &kept);
     track->version.lanes = NULL;
     track->version.n_lanes = 0;
-    identity_take(track, &track->version.node);
+    identity_take(past, track, &track->version.node);
+    past->bytes -= track->version_mem.bytes;
     arena_release(&track->version_mem);
     arena_release(&mem);
     track->version_mem = kept;
+    past->bytes += kept.bytes;
     forget(past);
     return true;
 }
 
-static void queue_take(struct past *past, const struct queue *queue, int64_t at_ms)
+static bool queue_take(struct past *past, const struct queue *queue, int64_t at_ms)
 {
-    const struct queue_state *last = NULL;
+    struct queue_state *last = NULL;
+    if (!time_good(queue->changed_ms))
+        return false;
     for (size_t i = past->n_queues; i-- > 0 && last == NULL;)
         if (strcmp(past->queues[i].queue.name, queue->name) == 0)
             last = &past->queues[i];
     if (last != NULL && last->queue.paused == queue->paused &&
         last->queue.weight == queue->weight && last->queue.changed_ms == queue->changed_ms)
-        return;
+        return true;
     char text[256];
     struct moment_event event = {.at_ms = queue->changed_ms > 0 ? queue->changed_ms : at_ms,
                                  .kind = EVENT_QUEUE,
@@ -396,54 +425,118 @@ static void queue_take(struct past *past, const struct queue *queue, int64_t at_
                  queue->paused ? "paused" : "resumed", queue->changed_by);
         past_event_add(past, &event);
     }
+    if (past->n_queues == PAST_QUEUES_MAX) {
+        if (last != NULL)
+            last->queue = *queue; /* what it is now matters more than what it was */
+        return last != NULL;
+    }
     past->queues = realloc(past->queues, (past->n_queues + 1) * sizeof(*past->queues));
     if (past->queues == NULL)
         abort();
-    past->queues[past->n_queues++] = (struct queue_state){last != NULL ? event.at_ms : 0, *queue};
+    /* Before it was first seen it was the same, as far as anybody knows. */
+    past->queues[past->n_queues] = (struct queue_state){last != NULL ? event.at_ms : 0, *queue};
+    past->n_queues++;
+    return true;
 }
 
-static void node_take(struct past *past, const struct node *node)
+static bool node_take(struct past *past, const struct node *node, int64_t at_ms)
 {
-    struct track *track = track_get(past, node->id);
-    identity_take(track, node);
+    struct track *track = node_good(node) ? track_get(past, node->id) : NULL;
+    if (track == NULL)
+        return false;
+    identity_take(past, track, node);
+    int64_t told_ms = node->beat_ms;
     if (node->state == NODE_DEAD) {
-        track->died_ms = node->since_ms;
+        told_ms = track->died_ms = node->since_ms > 0 ? node->since_ms : at_ms;
         snprintf(track->cause, sizeof(track->cause), "%s", node->cause);
     }
-    state_add(past, track, node, node->state == NODE_DEAD ? node->since_ms : node->beat_ms);
+    state_add(past, track, node, told_ms > 0 ? told_ms : at_ms);
+    return true;
 }
 
-void past_add_reading(struct past *past, const struct past_reading *reading)
+static bool beat_take(struct past *past, const struct past_beat *beat)
 {
+    const struct track *track = track_find(past, beat->node);
+    const struct state *state = track != NULL ? state_at(track, beat->beat_ms) : NULL;
+    if (!time_good(beat->beat_ms) || !(beat->load >= 0 && beat->load < 1e15))
+        return false;
+    if (state == NULL)
+        return true; /* what it was then is forgotten */
+    struct node node = {
+        .id = beat->node,
+        .state = state->state,
+        .desired = state->desired,
+        .since_ms = state->since_ms,
+        .beat_ms = beat->beat_ms,
+        .done = state->done,
+        .failed = state->failed,
+        .interrupted = state->interrupted,
+        .rate = state->rate,
+        .load = beat->load,
+        .ranges = (struct node_range *)state->ranges->data,
+        .n_ranges = state->ranges->n,
+        .running = (struct node_running *)state->running->data,
+        .n_running = state->running->n,
+    };
+    state_add(past, track_find(past, beat->node), &node, beat->beat_ms);
+    return true;
+}
+
+static bool lane_take(struct past *past, const struct lane *lane, int64_t at_ms)
+{
+    if (!lane_good(lane->number, lane->head, lane->tail, lane->pool, lane->n_pool))
+        return false;
+    struct lane_track *track = lane_get(past, lane->number);
+    track->name = lane->name;
+    track->named = true;
+    lane_state_add(past, track, at_ms, id_seq(lane->head), id_seq(lane->tail), lane->pool,
+                   lane->n_pool);
+    return true;
+}
+
+static bool totals_take(struct past *past, const struct stint_row *row)
+{
+    if (!totals_good(row))
+        return false;
+    struct lane_track *track = lane_get(past, id_lane(row->range.a));
+    track->done = row->done;
+    track->failed = row->failed;
+    track->cancelled = row->cancelled;
+    return true;
+}
+
+bool past_add_reading(struct past *past, const struct past_reading *reading)
+{
+    bool good = reading->at_ms > 0 && time_good(reading->at_ms);
+    if (!good)
+        return false;
     past_add_trouble(past, reading->at_ms, NULL);
     for (size_t i = 0; i < reading->n_nodes; i++)
-        node_take(past, &reading->nodes[i]);
-    for (size_t i = 0; i < reading->n_lanes; i++) {
-        const struct lane *lane = &reading->lanes[i];
-        struct lane_track *track = lane_get(past, lane->number);
-        track->name = lane->name;
-        track->named = true;
-        lane_state_add(past, track, reading->at_ms, id_seq(lane->head), id_seq(lane->tail),
-                       lane->pool, lane->n_pool);
-    }
-    for (size_t i = 0; i < reading->n_totals; i++) {
-        const struct stint_row *row = &reading->totals[i];
-        struct lane_track *track = lane_get(past, id_lane(row->range.a));
-        track->done = row->done;
-        track->failed = row->failed;
-        track->cancelled = row->cancelled;
-    }
+        good = node_take(past, &reading->nodes[i], reading->at_ms) && good;
+    for (size_t i = 0; i < reading->n_beats; i++)
+        good = beat_take(past, &reading->beats[i]) && good;
+    for (size_t i = 0; i < reading->n_lanes; i++)
+        good = lane_take(past, &reading->lanes[i], reading->at_ms) && good;
+    for (size_t i = 0; i < reading->n_totals; i++)
+        good = totals_take(past, &reading->totals[i]) && good;
     for (size_t i = 0; i < reading->n_queues; i++)
-        queue_take(past, &reading->queues[i], reading->at_ms);
+        good = queue_take(past, &reading->queues[i], reading->at_ms) && good;
     time_note(past, reading->at_ms);
     forget(past);
+    return good;
 }
 
-void past_add_stints(struct past *past, const struct stint_row *rows, size_t n)
+bool past_add_stints(struct past *past, const struct stint_row *rows, size_t n)
 {
+    bool good = true;
     for (size_t i = 0; i < n; i++) {
         const struct stint_row *row = &rows[i];
+        if (!stint_good(row) || past->rows >= PAST_ROWS_MAX) {
+            good = false;
+            continue;
+        }
         struct lane_track *lane = lane_get(past, id_lane(row->range.a));
+        size_t before = lane->finished.n;
         finished_add(&lane->finished, &(struct finished_row){
                                           .a = id_seq(row->range.a),
                                           .b = id_seq(row->range.b - 1) + 1,
@@ -454,7 +547,9 @@ void past_add_stints(struct past *past, const struct stint_row *rows, size_t n)
                                           .first_start_ms = row->first_start_ms,
                                           .last_finish_ms = row->last_finish_ms,
                                       });
+        past->rows += lane->finished.n - before;
     }
+    return good;
 }
 
 void past_stints_complete(struct past *past, int32_t lane)
@@ -462,13 +557,15 @@ void past_stints_complete(struct past *past, int32_t lane)
     lane_get(past, lane)->complete = true;
 }
 
-void past_add_trouble(struct past *past, int64_t at_ms, const char *why)
+bool past_add_trouble(struct past *past, int64_t at_ms, const char *why)
 {
     bool was = past->trouble_ms != 0, is = why != NULL;
+    if (at_ms <= 0 || !time_good(at_ms))
+        return false;
     if (is)
         snprintf(past->trouble, sizeof(past->trouble), "%s", why);
     if (was == is)
-        return;
+        return true;
     char text[256];
     struct moment_event event = {
         .at_ms = at_ms, .kind = is ? EVENT_STORE_LOST : EVENT_STORE_BACK, .text = text};
@@ -476,6 +573,7 @@ void past_add_trouble(struct past *past, int64_t at_ms, const char *why)
              is ? "the datastore cannot be read: %s" : "the datastore is back%s", is ? why : "");
     past_event_add(past, &event);
     past->trouble_ms = is ? at_ms : 0;
+    return true;
 }
 
 /* ---- what is there -------------------------------------------------------------------------- */
@@ -496,15 +594,38 @@ int64_t past_version_seq(const struct past *past, int64_t node)
     return track != NULL ? track->seq : 0;
 }
 
-int64_t past_stints_gap(const struct past *past, int32_t lane, int64_t from)
+static struct lane_track *lane_find(const struct past *past, int32_t number)
 {
     for (size_t i = 0; i < past->n_lanes; i++)
-        if (past->lanes[i]->number == lane)
-            return finished_gap(&past->lanes[i]->finished, from);
-    return from;
+        if (past->lanes[i]->number == number)
+            return past->lanes[i];
+    return NULL;
+}
+
+bool past_has_stint(const struct past *past, const struct stint_row *row)
+{
+    const struct lane_track *lane = lane_find(past, id_lane(row->range.a));
+    return lane != NULL && finished_find(&lane->finished, id_seq(row->range.a)) != NULL;
+}
+
+bool past_is_complete(const struct past *past, int32_t lane)
+{
+    const struct lane_track *track = lane_find(past, lane);
+    return track != NULL && track->complete;
+}
+
+int64_t past_stints_gap(const struct past *past, int32_t lane, int64_t from)
+{
+    struct lane_track *track = lane_find(past, lane);
+    return track != NULL ? finished_gap(&track->finished, from) : from;
 }
 
 size_t past_bytes(const struct past *past)
 {
     return past->bytes;
+}
+
+bool past_too_much(const struct past *past)
+{
+    return past->bytes / 2 > past->bytes_max;
 }

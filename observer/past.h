@@ -10,17 +10,33 @@
 
 struct past;
 
+enum {
+    PAST_NODES_MAX = 1 << 16,
+    PAST_ROWS_MAX = 1 << 22,   /* finished ranges */
+    PAST_QUEUES_MAX = 1 << 12, /* changes of queues */
+};
+
 /* bytes_max: about how much memory what is kept may take. */
 struct past *past_new(const char *store, size_t bytes_max);
 void past_free(struct past *past);
 
 /* ---- facts ---------------------------------------------------------------------------------- */
 
+/* Each gives false when something in it cannot be, or there is no room for it: then that part was
+ * passed over. */
+
 /* A version of a node's record. Those of one node ascending, from a whole one on; others are passed
- * over. False: not understood. */
+ * over. */
 bool past_add_version(struct past *past, const struct history_row *row);
 
-/* What the store says now: all its nodes, lanes and queues. */
+/* A node of which nothing is new but that it lived. */
+struct past_beat {
+    int64_t node;
+    int64_t beat_ms;
+    double load;
+};
+
+/* What the store says now: all its nodes, lanes and queues, or those that are new. */
 struct past_reading {
     int64_t at_ms;
     const struct node *nodes;
@@ -31,15 +47,17 @@ struct past_reading {
     size_t n_queues;
     const struct stint_row *totals; /* of each lane that has any: what ended, summed up */
     size_t n_totals;
+    const struct past_beat *beats;
+    size_t n_beats;
 };
-void past_add_reading(struct past *past, const struct past_reading *reading);
+bool past_add_reading(struct past *past, const struct past_reading *reading);
 
-void past_add_stints(struct past *past, const struct stint_row *rows, size_t n);
+bool past_add_stints(struct past *past, const struct stint_row *rows, size_t n);
 /* All rows of that lane up to now have been added, but for those that came meanwhile. */
 void past_stints_complete(struct past *past, int32_t lane);
 
 /* The store cannot be read since then, and why; NULL: it can. */
-void past_add_trouble(struct past *past, int64_t at_ms, const char *why);
+bool past_add_trouble(struct past *past, int64_t at_ms, const char *why);
 
 /* ---- what is there -------------------------------------------------------------------------- */
 
@@ -47,6 +65,8 @@ int64_t past_first_ms(const struct past *past); /* 0: nothing yet */
 int64_t past_last_ms(const struct past *past);
 /* The newest version of that node that was added; 0: none. */
 int64_t past_version_seq(const struct past *past, int64_t node);
+bool past_has_stint(const struct past *past, const struct stint_row *row);
+bool past_is_complete(const struct past *past, int32_t lane);
 /* The first id of that lane, as a sequence number, of which no finished range is known. */
 int64_t past_stints_gap(const struct past *past, int32_t lane, int64_t from);
 
@@ -62,5 +82,7 @@ const struct moment *past_moment(struct past *past, int64_t at_ms, int64_t windo
 
 /* How much memory it takes, about. */
 size_t past_bytes(const struct past *past);
+/* It takes far more than it should, and there is nothing left to forget. */
+bool past_too_much(const struct past *past);
 
 #endif

@@ -1,5 +1,6 @@
 /* Insides of the past, shared by its parts and included by nobody else:
  *   past.c         facts: tracks of nodes and lanes, and forgetting
+ *   past_check.c   what can be, and what cannot
  *   past_events.c  what happened between two states of a node
  *   past_moment.c  the moment at a time */
 #ifndef STINT_OBSERVER_PAST_INTERNAL_H
@@ -68,7 +69,8 @@ struct queue_state {
 
 struct past {
     char store[256];
-    size_t bytes, bytes_max; /* of states and blocks */
+    size_t bytes, bytes_max; /* of tracks, states, blocks and events */
+    size_t rows;             /* finished ranges of all lanes */
     struct track **tracks;   /* by node */
     size_t n_tracks;
     int tracks_ever;
@@ -94,6 +96,14 @@ struct track *track_find(const struct past *past, int64_t node); /* NULL: none *
 /* The last state at or before that time; NULL: none. */
 const struct state *state_at(const struct track *track, int64_t at_ms);
 const struct lane_state *lane_at(const struct lane_track *lane, int64_t at_ms);
+
+/* past_check.c: false: it cannot be. */
+bool time_good(int64_t ms);
+bool count_good(int64_t n);
+bool node_good(const struct node *node);
+bool lane_good(int32_t number, int64_t head, int64_t tail, const struct range *pool, size_t n_pool);
+bool stint_good(const struct stint_row *row);
+bool totals_good(const struct stint_row *row);
 
 /* past_events.c */
 /* `before` may be NULL: it came. */

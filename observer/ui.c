@@ -94,6 +94,11 @@ void ui_tell(struct ui *ui, const char *format, ...)
     ui->told_until_ms = ui->now_ms + TOLD_MS;
 }
 
+void ui_end_at(struct ui *ui, int64_t ends_ms)
+{
+    ui->ends_ms = ends_ms > 0 ? ends_ms : 1;
+}
+
 struct jobs_ask ui_jobs_ask(const struct ui *ui)
 {
     return ui->view == VIEW_JOBS ? ui->focus.ask : (struct jobs_ask){0};
@@ -261,7 +266,9 @@ static void control_jobs(struct ui *ui)
 
 static void control(struct ui *ui, enum command command)
 {
-    if (ui->time != TIME_LIVE || ui->ends_ms != 0)
+    if (ui->ends_ms != 0)
+        ui_tell(ui, "this is a recording: nothing can be changed in it");
+    else if (ui->time != TIME_LIVE)
         ui_tell(ui, "this is the past: L is live again");
     else if (ui->view == VIEW_CLUSTER)
         control_node(ui, command);
@@ -417,6 +424,8 @@ static struct wish command_do(struct ui *ui, const struct key *key)
         break;
     case CMD_LIVE:
         ui->time = TIME_LIVE;
+        if (ui->ends_ms != 0)
+            ui_tell(ui, "this is a recording: here it ends");
         break;
     case CMD_TIME_BACK:
     case CMD_TIME_ON:
@@ -529,6 +538,7 @@ static void time_text(const struct ui *ui, const struct moment *moment, char *te
                       struct pen_style *ret_style)
 {
     char clock[TEXT_BYTES], span[TEXT_BYTES];
+    const char *from = ui->ends_ms != 0 ? "before its end" : "ago";
     text_clock(clock, shown_ms(ui));
     text_span(span, end_of_time(ui) - shown_ms(ui));
     if (moment->stale_ms != 0) {
@@ -537,13 +547,18 @@ static void time_text(const struct ui *ui, const struct moment *moment, char *te
     } else if (ui->time == TIME_LIVE && ui->ends_ms == 0) {
         snprintf(text, size, "LIVE %s", clock);
         *ret_style = (struct pen_style){ROLE_GOOD, ROLE_TEXT, STYLE_BOLD};
+    } else if (ui->time == TIME_LIVE) {
+        snprintf(text, size, "RECORDING, its end: %s", clock);
+        *ret_style = (struct pen_style){ROLE_WARN, ROLE_TEXT, STYLE_BOLD};
     } else if (ui->time == TIME_PLAYING) {
-        snprintf(text, size, "PLAY x%s%d %s, %s ago", ui->speed < 0 ? "1/" : "",
-                 1 << abs(ui->speed), clock, span);
+        snprintf(text, size, "PLAY x%s%d %s, %s %s", ui->speed < 0 ? "1/" : "", 1 << abs(ui->speed),
+                 clock, span, from);
         *ret_style = (struct pen_style){ROLE_WARN, ROLE_TEXT, STYLE_BOLD};
     } else {
         bool now = end_of_time(ui) - shown_ms(ui) < STEP_MS;
-        snprintf(text, size, "STOPPED %s, %s%s", clock, now ? "now" : span, now ? "" : " ago");
+        const char *end = ui->ends_ms != 0 ? "its end" : "now";
+        snprintf(text, size, "STOPPED %s, %s%s%s", clock, now ? end : span, now ? "" : " ",
+                 now ? "" : from);
         *ret_style = (struct pen_style){ROLE_WARN, ROLE_TEXT, STYLE_BOLD | STYLE_REVERSE};
     }
 }

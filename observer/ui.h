@@ -33,6 +33,8 @@ struct wish {
 /* Borrowed until freed: past. ends_ms: where time ends (a recording); 0: it goes on. */
 struct ui *ui_new(struct past *past, bool control, int64_t ends_ms);
 void ui_free(struct ui *ui);
+/* Time ends later, as more of a recording has been read. */
+void ui_end_at(struct ui *ui, int64_t ends_ms);
 
 /* store_ms: the datastore's clock. To be called before ui_draw and ui_key. */
 void ui_clock(struct ui *ui, int64_t store_ms);

@@ -8,7 +8,7 @@ set -u
 
 # Pure modules: they decide and never do.
 pure=(node/core node/ledger node/lifecycle node/holds node/burial datastore/steps datastore/procfs
-      observer/model observer/view)
+      proto/frame observer/model observer/view)
 foreign='/(event2/|event\.h|evhttp|mongoc|sqlite3|n?curses)'
 
 read -r -a flags <<<"-std=gnu17 -I. -DSTINT_VERSION=\"x\" $(pkg-config --cflags libbson-1.0)"
@@ -46,8 +46,11 @@ only_in 'node/loop' 'event2/|event\.h|evhttp' "${product_folders[@]}"
 only_in 'datastore/sqlite' 'sqlite3' "${product_folders[@]}"
 only_in 'datastore/mongo' 'mongoc' "${product_folders[@]}"
 only_in 'observer/term\.c' 'n?curses' "${product_folders[@]}"
+only_in 'proto/frame' 'zlib' "${product_folders[@]}"
+only_in 'proto/codec' '.*pb-c\.h|protobuf-c' "${product_folders[@]}"
 
-# From the inside out: datastore, node, observer, cli.
+# From the inside out: datastore, proto, node, observer, cli.
+only_in '(proto|node|observer|client|cli)/' 'proto/' "${product_folders[@]}"
 only_in '(node|observer|client|cli)/' 'node/' "${product_folders[@]}"
 only_in '(observer|cli)/' 'observer/' "${product_folders[@]}"
 only_in 'cli/' 'cli/' "${product_folders[@]}"
