@@ -1,8 +1,9 @@
 /* `stint observe`: the cluster in the terminal, now and then.
  *
- * A loop over keys, facts and a clock; nothing here waits for a store. Facts come from the datastore,
- * or from a recording, which is taken in piece by piece between two pictures. It writes nothing to a
- * store (I8), unless --control was given and a question answered with y. Single-threaded. */
+ * A loop over keys, facts and a clock; nothing here waits for a store. Facts come from the
+ * datastore, or from a recording, which is taken in piece by piece between two pictures. It writes
+ * nothing to a store (I8), unless --control was given and a question answered with y.
+ * Single-threaded. */
 #include <inttypes.h>
 #include <poll.h>
 #include <stdio.h>

@@ -1,6 +1,6 @@
-/* What a past takes in: records of a store, or of a recording that anybody may have written. What is
- * let through here can be reckoned with: no sum of it overflows, no id is of a lane that cannot be.
- * Pure. */
+/* What a past takes in: records of a store, or of a recording that anybody may have written. What
+ * is let through here can be reckoned with: no sum of it overflows, no id is of a lane that cannot
+ * be. Pure. */
 #include <math.h>
 
 #include "observer/past_internal.h"

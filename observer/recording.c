@@ -3,9 +3,10 @@
  *   facts --> what is new in them --> gathered, some seconds --> a packed frame --> the file
  *
  * A node, lane or queue is written when it is not what it was written as last; of a node that only
- * lived on, its heartbeat alone, in a few bytes. So an idle cluster's recording hardly grows. Readings
- * are cut into as many facts as it takes: a part of one says what it says. Room for the last frame is
- * kept free: a recording that ends at its limit ends in order. Thread: the caller's. */
+ * lived on, its heartbeat alone, in a few bytes. So an idle cluster's recording hardly grows.
+ * Readings are cut into as many facts as it takes: a part of one says what it says. Room for the
+ * last frame is kept free: a recording that ends at its limit ends in order. Thread: the
+ * caller's. */
 #include "observer/recording.h"
 
 #include <errno.h>

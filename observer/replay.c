@@ -1,5 +1,5 @@
-/* Reading recordings (observer/recording.h). The file is from outside: whatever is in it, this takes
- * what makes sense, up to the first thing that does not, within bounded memory. Thread: the
+/* Reading recordings (observer/recording.h). The file is from outside: whatever is in it, this
+ * takes what makes sense, up to the first thing that does not, within bounded memory. Thread: the
  * caller's. */
 #include <errno.h>
 #include <fcntl.h>

@@ -1,8 +1,9 @@
 /* Messages of stint.proto as structs, and back: what a recording is made of.
  *
- * Encoders give bytes in `mem`. Decoders take bytes of any origin: ERR_CORRUPT, and nothing set, for
- * what is no such message; what they give lives in `mem`, which they bound (see codec.c). What they
- * give is well-formed, but may make no sense: who uses it looks (observer/past_check.c). Pure. */
+ * Encoders give bytes in `mem`. Decoders take bytes of any origin: ERR_CORRUPT, and nothing set,
+ * for what is no such message; what they give lives in `mem`, which they bound (see codec.c). What
+ * they give is well-formed, but may make no sense: who uses it looks (observer/past_check.c).
+ * Pure. */
 #ifndef STINT_CODEC_H
 #define STINT_CODEC_H
 

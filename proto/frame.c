@@ -1,8 +1,8 @@
 /* Frames (proto/frame.h).
  *
- * zlib, as it has both what is needed: a packer whose output is bounded by what the header says, and
- * the CRC; and as it is on every machine already. Memory follows the bytes that came, not those that
- * a header promises, but for the unpacked body, whose limit is that of a frame. Pure. */
+ * zlib, as it has both what is needed: a packer whose output is bounded by what the header says,
+ * and the CRC; and as it is on every machine already. Memory follows the bytes that came, not those
+ * that a header promises, but for the unpacked body, whose limit is that of a frame. Pure. */
 #include "proto/frame.h"
 
 #include <assert.h>

@@ -50,6 +50,43 @@ static int64_t below(struct sim *sim, int64_t n)
     return (int64_t)((z ^ z >> 31) % (uint64_t)n);
 }
 
+/* ---- facts ---------------------------------------------------------------------------------- */
+
+static void tell_reading(struct sim *sim, const struct past_reading *reading)
+{
+    if (sim->config.tap != NULL)
+        sim->config.tap->reading(sim->config.tap->ctx, reading);
+    past_add_reading(sim->past, reading);
+}
+
+static void tell_version(struct sim *sim, const struct history_row *row)
+{
+    if (sim->config.tap != NULL)
+        sim->config.tap->version(sim->config.tap->ctx, row);
+    past_add_version(sim->past, row);
+}
+
+static void tell_stint(struct sim *sim, const struct stint_row *row)
+{
+    if (sim->config.tap != NULL)
+        sim->config.tap->stints(sim->config.tap->ctx, row, 1);
+    past_add_stints(sim->past, row, 1);
+}
+
+static void tell_complete(struct sim *sim, int32_t lane)
+{
+    if (sim->config.tap != NULL)
+        sim->config.tap->complete(sim->config.tap->ctx, lane);
+    past_stints_complete(sim->past, lane);
+}
+
+static void tell_trouble(struct sim *sim, const char *why)
+{
+    if (sim->config.tap != NULL)
+        sim->config.tap->trouble(sim->config.tap->ctx, sim->now_ms, why);
+    past_add_trouble(sim->past, sim->now_ms, why);
+}
+
 /* ---- what there is at first ----------------------------------------------------------------- */
 
 static const struct {
@@ -172,7 +209,7 @@ static void finish(struct sim *sim, struct worker *worker, const struct held *he
     row.done = ids - row.failed;
     worker->node.failed += row.failed;
     worker->node.done -= row.failed;
-    past_add_stints(sim->past, &row, 1);
+    tell_stint(sim, &row);
     struct stint_row *total = &sim->totals[id_lane(range->a)];
     total->range.a = range->a;
     total->done += row.done;
@@ -241,7 +278,7 @@ static void version_write(struct sim *sim, struct worker *worker)
     worker->node.beat++;
     if (history_version(worker->history, &worker->node, lanes, (size_t)sim->config.lanes,
                         sim->now_ms, &row, &mem) > 0)
-        past_add_version(sim->past, &row);
+        tell_version(sim, &row);
     arena_release(&mem);
 }
 
@@ -320,7 +357,7 @@ static void read_all(struct sim *sim)
                                    .n_queues = sim->n_queues,
                                    .totals = sim->totals,
                                    .n_totals = (size_t)sim->config.lanes};
-    past_add_reading(sim->past, &reading);
+    tell_reading(sim, &reading);
 }
 
 static void store_step(struct sim *sim)
@@ -328,7 +365,7 @@ static void store_step(struct sim *sim)
     int third = sim->config.seconds / 3;
     bool away = !sim->config.quiet && sim->second >= third && sim->second < third + 8;
     if (sim->second == third && away)
-        past_add_trouble(sim->past, sim->now_ms, "unable to open database file");
+        tell_trouble(sim, "unable to open database file");
     if (sim->second == third + 12 && !sim->config.quiet && sim->n_queues > 1) {
         sim->queues[1].paused = true;
         sim->queues[1].changed_ms = sim->now_ms;
@@ -361,9 +398,9 @@ struct past *lifelike_past(const struct lifelike_config *config)
         store_step(sim);
     }
     for (int i = 0; i < config->lanes; i++)
-        past_stints_complete(sim->past, i);
+        tell_complete(sim, i);
     if (config->lost)
-        past_add_trouble(sim->past, sim->now_ms, "No suitable servers found: connection refused");
+        tell_trouble(sim, "No suitable servers found: connection refused");
     struct past *past = sim->past;
     for (int i = 0; i < config->nodes; i++)
         history_free(sim->workers[i].history);

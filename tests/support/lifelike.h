@@ -7,18 +7,19 @@
 #ifndef STINT_TEST_LIFELIKE_H
 #define STINT_TEST_LIFELIKE_H
 
+#include "observer/feed.h"
 #include "observer/jobs.h"
-#include "observer/past.h"
 
 #define LIFELIKE_START_MS INT64_C(1700000000000) /* 2023-11-14 22:13:20 UTC */
 
 struct lifelike_config {
-    int nodes;   /* 3 .. 100 */
-    int lanes;   /* 1 .. 10 */
-    int seconds; /* of history */
-    int speed;   /* jobs a second and node; 0: 40 */
-    bool quiet;  /* nobody dies, pauses or stops, and nothing fails */
-    bool lost;   /* and now the store cannot be read */
+    int nodes;                  /* 3 .. 100 */
+    int lanes;                  /* 1 .. 10 */
+    int seconds;                /* of history */
+    int speed;                  /* jobs a second and node; 0: 40 */
+    bool quiet;                 /* nobody dies, pauses or stops, and nothing fails */
+    bool lost;                  /* and now the store cannot be read */
+    const struct feed_tap *tap; /* is told of each fact, with all its functions; NULL: nobody is */
 };
 
 /* To be freed with past_free. */
