@@ -315,7 +315,9 @@ static void jobs_start(struct feed *feed)
     feed->asked = feed->ask;
     feed->jobs.steps[0] = (struct ds_step){
         .kind = DS_JOBS_READ,
-        .jobs_read = {.states = feed->ask.states,
+        .jobs_read = {.range = {.a = feed->ask.a, .b = feed->ask.b},
+                      .brief = feed->ask.brief,
+                      .states = feed->ask.states,
                       .after_id = feed->ask.after_id,
                       .newest_first = !feed->ask.oldest_first,
                       .rows_max =

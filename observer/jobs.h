@@ -7,11 +7,13 @@
 
 /* What is wanted; compared as it is, so zeroed before it is filled. */
 struct jobs_ask {
+    int64_t a, b;     /* only stored ids of [a, b), of one lane; a == b: all */
     int64_t after_id; /* rows past this in the order asked for; 0: from the start */
     int64_t detail;   /* a job to be shown whole; 0: none */
     uint32_t states;  /* bits 1 << enum job_state; 0: all */
     uint32_t rows;    /* 0: nothing is wanted */
     bool oldest_first;
+    bool brief; /* without payloads and output */
 };
 
 /* What there was. */

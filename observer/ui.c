@@ -39,6 +39,7 @@ struct ui {
     int back;                        /* the view + 1 that led to this one; 0: none did */
     struct focus focus;
     struct area view_area; /* as last drawn */
+    struct area bar;       /* the scrubber likewise; no width: there was none */
 
     enum time_mode time;
     int64_t now_ms, at_ms; /* at_ms: shown, when not LIVE */
@@ -101,7 +102,8 @@ void ui_end_at(struct ui *ui, int64_t ends_ms)
 
 struct jobs_ask ui_jobs_ask(const struct ui *ui)
 {
-    return ui->view == VIEW_JOBS ? ui->focus.ask : (struct jobs_ask){0};
+    bool reads = ui->view == VIEW_JOBS || ui->view == VIEW_MAP;
+    return reads ? ui->focus.ask : (struct jobs_ask){0};
 }
 
 void ui_jobs_page(struct ui *ui, const struct jobs_page *page)
@@ -115,6 +117,7 @@ static void view_set(struct ui *ui, enum view_kind view)
     snprintf(ui->filters[ui->view], sizeof(ui->filters[0]), "%s", ui->focus.filter);
     snprintf(ui->focus.filter, sizeof(ui->focus.filter), "%s", ui->filters[view]);
     ui->view = view;
+    ui->focus.ask = (struct jobs_ask){0};
     ui->back = 0;
 }
 
@@ -524,7 +527,11 @@ struct wish ui_click(struct ui *ui, int x, int y)
         if (x >= from && x < from + width)
             view_set(ui, (enum view_kind)i);
     }
-    const struct area *area = &ui->view_area;
+    const struct area *area = &ui->view_area, *bar = &ui->bar;
+    if (bar->width > 1 && y == bar->y && x >= bar->x && x < bar->x + bar->width) {
+        int64_t first_ms = past_first_ms(ui->past);
+        ui_stop_at(ui, first_ms + (end_of_time(ui) - first_ms) * (x - bar->x) / (bar->width - 1));
+    }
     if (y >= area->y && y < area->y + area->height &&
         view_of(ui->view)->click(moment_of(ui), &ui->focus, ui->states[ui->view], x - area->x,
                                  y - area->y))
@@ -593,7 +600,7 @@ static void head_draw(const struct ui *ui, const struct moment *moment, struct a
 }
 
 /* Where in what is kept the shown time is; events are marks on it. */
-static void scrubber_draw(const struct ui *ui, const struct moment *moment, struct area area)
+static void scrubber_draw(struct ui *ui, const struct moment *moment, struct area area)
 {
     char from[TEXT_BYTES], to[TEXT_BYTES];
     int64_t first_ms = moment->first_ms, last_ms = end_of_time(ui);
@@ -606,6 +613,7 @@ static void scrubber_draw(const struct ui *ui, const struct moment *moment, stru
     struct area bar = area_columns(area, text_columns(from) + 1,
                                    area.width - text_columns(from) - text_columns(to) - 2);
     area_fill(bar, area.grid->ascii ? '-' : 0x2500, dim);
+    ui->bar = bar;
     double scale = (double)(bar.width - 1) / (double)(last_ms - first_ms);
     for (size_t i = 0; i < moment->n_events; i++) {
         enum event_kind kind = moment->events[i].kind;
@@ -698,6 +706,7 @@ void ui_draw(struct ui *ui, struct grid *grid)
 {
     struct area all = grid_area(grid);
     grid_clear(grid);
+    ui->bar = (struct area){0};
     bool scrubber = ui->time != TIME_LIVE || ui->ends_ms != 0;
     int foot = scrubber ? 2 : 1, diff = ui->diff_ms != 0 ? 1 : 0;
     if (diff != 0)

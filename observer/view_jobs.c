@@ -49,12 +49,21 @@ static const struct pen_style dim = {ROLE_DIM, ROLE_TEXT, 0};
 
 struct page_ctx {
     const struct moment *moment;
+    const struct jobs_page *page; /* NULL: nothing was read yet */
     const struct focus *focus;
 };
 
+/* What was read for this view; NULL: nothing yet. */
+static const struct jobs_page *page_of(const struct focus *focus)
+{
+    const struct jobs_page *page = focus->page;
+    bool ours = page != NULL && page->at_ms != 0 && !page->ask.brief;
+    return ours ? page : NULL;
+}
+
 static const struct job *job_at(void *ctx, size_t row)
 {
-    return &((const struct page_ctx *)ctx)->focus->page->jobs[row];
+    return &((const struct page_ctx *)ctx)->page->jobs[row];
 }
 
 static int64_t row_key(void *ctx, size_t row)
@@ -187,7 +196,7 @@ static struct list list_of(struct page_ctx *ctx)
     return (struct list){
         .columns = columns,
         .n_columns = sizeof(columns) / sizeof(columns[0]),
-        .n = ctx->focus->page != NULL ? ctx->focus->page->n : 0,
+        .n = ctx->page != NULL ? ctx->page->n : 0,
         .ctx = ctx,
         .key = row_key,
         .draw = cell_draw,
@@ -314,10 +323,11 @@ static void times_put(struct lines *lines, const struct job *job)
 static void detail_draw(const struct moment *moment, const struct focus *focus,
                         struct jobs_state *state, struct area area)
 {
-    const struct jobs_page *page = focus->page;
+    const struct jobs_page *page = page_of(focus);
     const struct job *job = page != NULL ? page->detail : NULL;
     if (job == NULL || job->id != focus->job) {
-        area_text(area, 1, 0, dim, "reading ...");
+        bool gone = page != NULL && page->ask.detail == focus->job && job == NULL;
+        area_text(area, 1, 0, dim, gone ? "this job is no longer there" : "reading ...");
         return;
     }
     if (state->detail_from > state->detail_last)
@@ -362,7 +372,7 @@ static void ask_make(struct jobs_state *state, struct focus *focus, uint32_t row
 static void jobs_draw(const struct moment *moment, struct focus *focus, void *own, struct area area)
 {
     struct jobs_state *state = own;
-    struct page_ctx ctx = {moment, focus};
+    struct page_ctx ctx = {moment, page_of(focus), focus};
     struct list list = list_of(&ctx);
     int rows = area.height > 3 ? area.height - 2 : 1;
     ask_make(state, focus, (uint32_t)rows);
@@ -371,15 +381,14 @@ static void jobs_draw(const struct moment *moment, struct focus *focus, void *ow
         return;
     }
     char at[TEXT_BYTES];
-    const struct jobs_page *page = focus->page;
+    const struct jobs_page *page = page_of(focus);
     area_print(area, 0, 0, dim, "%s, newest first, page %zu%s   read at %s%s   Tab: others",
                shown[state->shown].name, state->page + 1,
                page != NULL && page->more ? " (PgDn: more)" : "",
                page != NULL ? text_clock(at, page->at_ms) : "-",
                moment->live ? "" : ", not in the past");
     if (list.n == 0) {
-        area_text(area, 2, 2, dim,
-                  page == NULL || page->at_ms == 0 ? "reading ..." : "no such job");
+        area_text(area, 2, 2, dim, page == NULL ? "reading ..." : "no such job");
         return;
     }
     size_t chosen = list_draw(&list, &state->list, focus, area_rows(area, 1, area.height - 1));
@@ -388,7 +397,7 @@ static void jobs_draw(const struct moment *moment, struct focus *focus, void *ow
 
 static bool page_step(struct jobs_state *state, const struct focus *focus, bool on)
 {
-    const struct jobs_page *page = focus->page;
+    const struct jobs_page *page = page_of(focus);
     if (on && page != NULL && page->more && page->n > 0 && state->page < PAGES_MAX)
         state->pages[state->page++] = page->jobs[page->n - 1].id;
     else if (!on && state->page > 0)
@@ -443,7 +452,7 @@ static bool detail_move(struct focus *focus, struct jobs_state *state, enum move
 static bool jobs_move(const struct moment *moment, struct focus *focus, void *own, enum move move)
 {
     struct jobs_state *state = own;
-    struct page_ctx ctx = {moment, focus};
+    struct page_ctx ctx = {moment, page_of(focus), focus};
     struct list list = list_of(&ctx);
     if (focus->detail)
         return detail_move(focus, state, move);
@@ -484,7 +493,7 @@ static bool jobs_click(const struct moment *moment, struct focus *focus, void *o
 {
     (void)x;
     struct jobs_state *state = own;
-    struct page_ctx ctx = {moment, focus};
+    struct page_ctx ctx = {moment, page_of(focus), focus};
     struct list list = list_of(&ctx);
     if (focus->detail || y < 1 || !list_click(&list, &state->list, focus, y - 1))
         return false;

@@ -164,6 +164,59 @@ static struct layout layout_shown(const struct moment_lane *lane, const struct m
     return layout_of(shown_of(lane, state), state->width, state->rows);
 }
 
+/* ---- single jobs ---------------------------------------------------------------------------- */
+
+/* Where each id has its number the rows themselves are read: of a finished range only these say
+ * which of its jobs failed. */
+static void ask_make(const struct moment_lane *lane, const struct layout *layout,
+                     struct focus *focus)
+{
+    int64_t end = layout->span.b < lane->tail ? layout->span.b : lane->tail;
+    bool wanted = layout->wide > 1 && end > layout->span.a;
+    focus->ask = (struct jobs_ask){0};
+    if (wanted)
+        focus->ask = (struct jobs_ask){.a = id_make(lane->number, layout->span.a),
+                                       .b = id_make(lane->number, end),
+                                       .rows = (uint32_t)(end - layout->span.a),
+                                       .oldest_first = true,
+                                       .brief = true};
+}
+
+/* The row of that id, by the moment; NULL: not read, or it had not ended by then. */
+static const struct job *row_of(const struct moment *moment, const struct focus *focus, int64_t id)
+{
+    const struct jobs_page *page = focus->page;
+    if (page == NULL || memcmp(&page->ask, &focus->ask, sizeof(page->ask)) != 0)
+        return NULL;
+    size_t low = 0, high = page->n;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (page->jobs[middle].id < id)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    bool there = low < page->n && page->jobs[low].id == id;
+    const struct job *job = there ? &page->jobs[low] : NULL;
+    bool ended = job != NULL && job_state_finished(job->state) && job->finished_ms <= moment->at_ms;
+    return ended ? job : NULL;
+}
+
+static struct axis_part part_of(const struct moment *moment, const struct moment_lane *lane,
+                                const struct focus *focus, struct span ids)
+{
+    struct axis_part part = axis_part(moment, lane, ids.a, ids.b);
+    const struct job *job =
+        ids.b - ids.a == 1 ? row_of(moment, focus, id_make(lane->number, ids.a)) : NULL;
+    if (job == NULL)
+        return part;
+    part = (struct axis_part){.node = moment_node_index(moment, job->node)};
+    part.counts[job->state == JOB_DONE     ? ID_DONE
+                : job->state == JOB_FAILED ? ID_FAILED
+                                           : ID_CANCELLED] = 1;
+    return part;
+}
+
 /* ---- cells ---------------------------------------------------------------------------------- */
 
 static const struct {
@@ -216,6 +269,7 @@ struct canvas {
     const struct moment *moment;
     const struct moment_lane *lane;
     const struct map_state *state;
+    const struct focus *focus;
     struct area area;
     unsigned *kinds; /* bits of those drawn */
 };
@@ -233,7 +287,7 @@ static void cell_draw(const struct canvas *canvas, const struct layout *layout, 
                       struct span ids)
 {
     struct area area = canvas->area;
-    struct axis_part part = axis_part(canvas->moment, canvas->lane, ids.a, ids.b);
+    struct axis_part part = part_of(canvas->moment, canvas->lane, canvas->focus, ids);
     int x = (int)(i % layout->per_row) * layout->wide, y = (int)(i / layout->per_row);
     uint32_t code;
     struct pen_style style = look_of(canvas->moment, canvas->state, &part, area.grid->ascii, &code);
@@ -308,7 +362,7 @@ static void scale_draw(struct span span, struct area area)
 
 /* What the cursor is at. */
 static void cursor_draw(const struct moment *moment, const struct moment_lane *lane,
-                        const struct map_state *state, struct area area)
+                        const struct map_state *state, const struct focus *focus, struct area area)
 {
     char a[ID_TEXT_BYTES], b[TEXT_BYTES], counts[256];
     struct layout layout = layout_shown(lane, state);
@@ -321,8 +375,11 @@ static void cursor_draw(const struct moment *moment, const struct moment_lane *l
                   "left right: along the ids  up down: lanes  + -: closer, farther");
         return;
     }
-    struct axis_part part = axis_part(moment, lane, ids.a, ids.b);
-    counts_text(counts, sizeof(counts), &part);
+    struct axis_part part = part_of(moment, lane, focus, ids);
+    if (ids.b - ids.a == 1)
+        snprintf(counts, sizeof(counts), "%s", id_kind_name(axis_kind(&part)));
+    else
+        counts_text(counts, sizeof(counts), &part);
     id_format(a, &lane->name, ids.a);
     int x = ids.b - ids.a == 1
                 ? area_print(area, 0, 0, plain, "%s: ", a)
@@ -394,7 +451,7 @@ static void stack_make(const struct moment *moment, const struct focus *focus,
     struct layout layout =
         layout_of(shown_of(&moment->lanes[state->lane], state), state->width, rows);
     int64_t needed = (layout.span.b - layout.span.a + layout.per_row - 1) / layout.per_row;
-    stack->rows = layout.wide > 1 && needed < rows ? (int)needed : rows;
+    stack->rows = needed < rows ? (int)needed : rows;
     int high = stack->rows + TITLE + SCALE;
     if (state->first > stack->at)
         state->first = stack->at;
@@ -426,11 +483,11 @@ static void other_draw(struct canvas canvas, int high)
     axis_draw(&canvas, &layout);
 }
 
-static void chosen_draw(struct canvas canvas, struct map_state *state, const struct stack *stack)
+static void chosen_draw(struct canvas canvas, const struct map_state *state,
+                        const struct stack *stack)
 {
     struct area area = canvas.area;
     title_draw(canvas.moment, canvas.lane, area_rows(area, 0, 1), true);
-    state->rows = stack->rows;
     canvas.area = area_rows(area, TITLE, stack->rows);
     struct layout layout = layout_shown(canvas.lane, state);
     axis_draw(&canvas, &layout);
@@ -454,9 +511,16 @@ static void map_draw(const struct moment *moment, struct focus *focus, void *own
     state->width = area.width;
     stack_make(moment, focus, state, room, &stack);
     struct area lanes = area_rows(area, 0, room);
+    state->rows = stack.rows;
+    struct layout layout = layout_shown(lane, state);
+    ask_make(lane, &layout, focus);
     for (size_t i = state->first; i < stack.n && y < room; i++) {
-        struct canvas canvas = {moment, &moment->lanes[stack.shown[i]], state,
-                                area_rows(lanes, y, room), &kinds};
+        struct canvas canvas = {.moment = moment,
+                                .lane = &moment->lanes[stack.shown[i]],
+                                .state = state,
+                                .focus = focus,
+                                .area = area_rows(lanes, y, room),
+                                .kinds = &kinds};
         if (i == stack.at) {
             state->top = y + TITLE;
             chosen_draw(canvas, state, &stack);
@@ -466,7 +530,7 @@ static void map_draw(const struct moment *moment, struct focus *focus, void *own
             y += stack.other;
         }
     }
-    cursor_draw(moment, lane, state, area_rows(area, room, 1));
+    cursor_draw(moment, lane, state, focus, area_rows(area, room, 1));
     legend_draw(moment, kinds, area_rows(area, room + 1, foot - 1));
 }
 

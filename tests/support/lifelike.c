@@ -495,6 +495,8 @@ void lifelike_jobs(struct jobs_page *page, const struct jobs_ask *ask)
 {
     *page = (struct jobs_page){
         .ask = *ask, .jobs = (struct job *)jobs, .n = 6, .more = true, .at_ms = AT(60)};
+    if (ask->brief)
+        page->n = 0; /* they are not the ids of the map */
     for (size_t i = 0; i < page->n; i++)
         if (jobs[i].id == ask->detail)
             page->detail = &jobs[i];
