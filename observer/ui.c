@@ -192,9 +192,10 @@ static void speed_step(struct ui *ui, int by)
 /* As wide as was asked for; else as much as is known of, up to ten minutes. */
 static int64_t timeline_ms(const struct ui *ui)
 {
-    static const int64_t widths_ms[] = {WINDOW_MS, 2 * WINDOW_MS, 5 * WINDOW_MS, 10 * WINDOW_MS};
+    static const int64_t widths_ms[] = {WINDOW_MS / 4, WINDOW_MS / 2, WINDOW_MS,
+                                        2 * WINDOW_MS, 5 * WINDOW_MS, 10 * WINDOW_MS};
     int64_t known_ms = shown_ms(ui) - past_first_ms(ui->past), width_ms = widths_ms[0];
-    for (size_t i = 1; i < 4 && width_ms < known_ms; i++)
+    for (size_t i = 1; i < sizeof(widths_ms) / sizeof(widths_ms[0]) && width_ms < known_ms; i++)
         width_ms = widths_ms[i];
     return ui->focus.zoom_ms != 0 ? ui->focus.zoom_ms : width_ms;
 }

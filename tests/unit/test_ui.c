@@ -156,6 +156,30 @@ START_TEST(help_lists_every_key)
 }
 END_TEST
 
+/* docs/OBSERVER.md holds the table, row by row. */
+START_TEST(manual_lists_every_key)
+{
+    const char *source = getenv("STINT_SOURCE"), *group = "";
+    char path[512], *manual = NULL, *rows = NULL;
+    size_t n, size = 0;
+    const struct key *keys = keys_all(&n);
+    ck_assert_ptr_nonnull(source);
+    snprintf(path, sizeof(path), "%s/docs/OBSERVER.md", source);
+    FILE *in = fopen(path, "r"), *out = open_memstream(&rows, &size);
+    ck_assert(in != NULL && getdelim(&manual, &(size_t){0}, '\0', in) > 0);
+    for (size_t i = 0; i < n; i++) {
+        fprintf(out, "| %s | `%s` | %s |\n", strcmp(group, keys[i].group) == 0 ? "" : keys[i].group,
+                keys[i].shown, keys[i].help);
+        group = keys[i].group;
+    }
+    fclose(out);
+    fclose(in);
+    ck_assert_msg(strstr(manual, rows) != NULL, "docs/OBSERVER.md should hold:\n%s", rows);
+    free(manual);
+    free(rows);
+}
+END_TEST
+
 /* ---- going about ---------------------------------------------------------------------------- */
 
 START_TEST(views_lead_to_each_other)
@@ -373,6 +397,7 @@ int main(void)
     tcase_add_loop_test(tcase, each_key_does_something_or_says_why_not, 0, 2);
     tcase_add_test(tcase, no_key_means_two_things);
     tcase_add_test(tcase, help_lists_every_key);
+    tcase_add_test(tcase, manual_lists_every_key);
     tcase_add_test(tcase, views_lead_to_each_other);
     tcase_add_test(tcase, lists_search_filter_and_sort);
     tcase_add_test(tcase, time_stops_goes_and_comes_back);

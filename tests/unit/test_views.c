@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "observer/svg.h"
+#include "tests/support/svg.h"
 #include "observer/ui.h"
 #include "tests/support/lifelike.h"
 

@@ -1,6 +1,6 @@
 /* A picture of a grid for documents: SVG, as a terminal of so many colours would show it. Pure. */
-#ifndef STINT_OBSERVER_SVG_H
-#define STINT_OBSERVER_SVG_H
+#ifndef STINT_TEST_SVG_H
+#define STINT_TEST_SVG_H
 
 #include <stdio.h>
 
