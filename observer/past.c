@@ -576,6 +576,14 @@ bool past_add_trouble(struct past *past, int64_t at_ms, const char *why)
     return true;
 }
 
+bool past_add_time(struct past *past, int64_t at_ms)
+{
+    if (at_ms <= 0 || !time_good(at_ms))
+        return false;
+    time_note(past, at_ms);
+    return true;
+}
+
 /* ---- what is there -------------------------------------------------------------------------- */
 
 int64_t past_first_ms(const struct past *past)

@@ -59,6 +59,9 @@ void past_stints_complete(struct past *past, int32_t lane);
 /* The store cannot be read since then, and why; NULL: it can. */
 bool past_add_trouble(struct past *past, int64_t at_ms, const char *why);
 
+/* It was looked at until then. */
+bool past_add_time(struct past *past, int64_t at_ms);
+
 /* ---- what is there -------------------------------------------------------------------------- */
 
 int64_t past_first_ms(const struct past *past); /* 0: nothing yet */

@@ -264,8 +264,9 @@ static int step(struct replay *replay, struct past *past, struct error *err)
     else if (frame.type == FRAME_END) {
         replay->ended = true;
         replay->full = end.full;
-        if (past_add_reading(past, &(struct past_reading){.at_ms = end.at_ms}))
-            replay->last_ms = past_last_ms(past);
+        if (!past_add_time(past, end.at_ms))
+            return error_set(err, ERR_CORRUPT, "its end tells what cannot be");
+        replay->last_ms = past_last_ms(past);
     }
     return rc < 0 ? rc : 1;
 }
