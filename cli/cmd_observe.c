@@ -198,6 +198,13 @@ static int observe(struct observer *observer)
 
 /* ---- once ----------------------------------------------------------------------------------- */
 
+/* A file that is no good is no datastore that cannot be reached. */
+static int replay_fail(const struct error *err)
+{
+    int status = cli_status_of(err->code);
+    return cli_error(status == CLI_UNREACHABLE ? CLI_FAILED : status, "%s", err->text);
+}
+
 /* All of the recording; CLI_OK, or a status after the error was printed. */
 static int once_replay(struct observer *observer)
 {
@@ -205,7 +212,7 @@ static int once_replay(struct observer *observer)
     while (rc > 0)
         rc = replay_step(observer->replay, observer->past, &observer->damage);
     ui_end_at(observer->ui, replay_last_ms(observer->replay));
-    return rc < 0 ? cli_fail(&observer->damage) : CLI_OK;
+    return rc < 0 ? replay_fail(&observer->damage) : CLI_OK;
 }
 
 static int once_read(struct observer *observer)
@@ -283,7 +290,7 @@ static int observer_open(struct observer *observer, const struct feed_config *co
     if (replay != NULL) {
         struct replay_about about;
         if (replay_open(replay, &observer->replay, &about, &err) < 0)
-            return cli_fail(&err);
+            return replay_fail(&err);
         observer->past = past_new(about.store, PAST_BYTES);
         return CLI_OK;
     }

@@ -5,6 +5,7 @@
 
 #include "datastore/datastore.h"
 #include "datastore/record_bson.h"
+#include "proto/codec.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/support/docs.h"
 
@@ -162,11 +163,61 @@ static void replies_seeds(const char *folder, struct arena *mem)
         }
 }
 
+/* Facts of every kind, as fuzz_recording.c takes them: a file of two readings and what belongs to
+ * them, and each fact alone. */
+static void recording_seeds(const char *folder, struct arena *mem)
+{
+    static const int64_t at_ms = 1700000000000;
+    static const struct wire_beat beat = {0, 900, 50};
+    struct node node = full_node;
+    struct lane lane = full_lane;
+    struct queue queue = full_queue();
+    bson_t *body = BCON_NEW("name", BCON_UTF8("one"), "state", BCON_INT32(NODE_WORKING), "lanes",
+                            "[", "{", "lane", BCON_INT32(0), "head", BCON_INT64(40), "tail",
+                            BCON_INT64(90), "pool", "[", "]", "}", "]");
+    node.beat_ms = node.since_ms = node.created_ms = at_ms;
+    lane.number = 0;
+    lane.head = 50;
+    lane.tail = 90;
+    const struct wire_fact facts[] = {
+        {.kind = WIRE_VERSION,
+         .version = {node.id, 1, at_ms - 2000, true, {bson_get_data(body), body->len}}},
+        {.kind = WIRE_READING, .reading = {.at_ms = at_ms, .nodes = &node, .n_nodes = 1}},
+        {.kind = WIRE_READING, .reading = {.at_ms = at_ms, .lanes = &lane, .n_lanes = 1}},
+        {.kind = WIRE_READING, .reading = {.at_ms = at_ms, .queues = &queue, .n_queues = 1}},
+        {.kind = WIRE_READING, .reading = {.at_ms = at_ms, .totals = &full_stint, .n_totals = 1}},
+        {.kind = WIRE_STINT,
+         .stint =
+             {.range = {1, 9, false}, .node = 7, .done = 6, .failed = 1, .last_finish_ms = at_ms}},
+        {.kind = WIRE_COMPLETE, .complete = 0},
+        {.kind = WIRE_TROUBLE, .trouble = {at_ms + 500, "gone"}},
+        {.kind = WIRE_READING, .reading = {.at_ms = at_ms + 1000, .beats = &beat, .n_beats = 1}},
+    };
+    uint8_t all[8192];
+    size_t len = 0;
+    for (size_t i = 0; i < sizeof(facts) / sizeof(facts[0]); i++) {
+        char name[16];
+        struct bytes bytes = wire_fact_encode(&facts[i], mem);
+        snprintf(name, sizeof(name), "seed-%zu", i);
+        seed_numbered(folder, "recording", name, 1, bytes);
+        REQUIRE(len + bytes.len + 2 <= sizeof(all));
+        memcpy(all + len, bytes.data, bytes.len);
+        len += bytes.len;
+        if (i % 3 == 2) {
+            memcpy(all + len, "\xff\xff", 2);
+            len += 2;
+        }
+    }
+    seed_numbered(folder, "recording", "seed-all", 1, (struct bytes){all, len});
+    bson_destroy(body);
+}
+
 int main(int argc, char **argv)
 {
     struct arena mem = {0};
     if (argc != 2)
         return EXIT_FAILURE;
+    recording_seeds(argv[1], &mem);
     bson_seeds(argv[1], &mem);
     docs_seeds(argv[1], &mem);
     replies_seeds(argv[1], &mem);
