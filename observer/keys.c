@@ -59,7 +59,7 @@ static const struct key keys[] = {
      false,
      0},
     {{'\\'}, "\\", CMD_FILTER, 0, "show only what holds this text", "Lists", false, 0},
-    {{'s'}, "s", CMD_MOVE, MOVE_SORT, "sort by the next column", "Lists", false, 0},
+    {{'s'}, "s", CMD_MOVE, MOVE_SORT, "sort by the next column, or turn round", "Lists", false, 0},
     {{'a'},
      "a",
      CMD_MOVE,
@@ -68,7 +68,7 @@ static const struct key keys[] = {
      "Lists",
      false,
      IN(EVENTS)},
-    {{' '}, "Space", CMD_MOVE, MOVE_MARK, "mark a job", "Lists", false, IN(JOBS)},
+    {{' '}, "Space", CMD_MOVE, MOVE_MARK, "mark this job", "Lists", false, IN(JOBS)},
 
     {{' '}, "Space", CMD_STOP_TIME, 0, "stop time; go on", "Time", false, 0},
     {{'L'}, "L", CMD_LIVE, 0, "live again", "Time", false, 0},

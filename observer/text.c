@@ -78,3 +78,21 @@ char *text_id(char text[ID_TEXT_BYTES], const struct moment *moment, int64_t id)
     snprintf(text, ID_TEXT_BYTES, "%d:%" PRId64, id_lane(id), id_seq(id));
     return text;
 }
+
+int64_t text_to_id(const struct moment *moment, const char *text, int32_t lane)
+{
+    struct lane_name name;
+    int64_t first, last;
+    if (id_parse(text, &name, &first, &last) < 0)
+        return 0;
+    for (size_t i = 0; i < moment->n_lanes; i++) {
+        const struct moment_lane *other = &moment->lanes[i];
+        bool here = strchr(text, ':') == NULL ? other->number == lane
+                                              : strcmp(other->name.queue, name.queue) == 0 &&
+                                                    other->name.priority == name.priority &&
+                                                    other->name.partition == name.partition;
+        if (here && first < other->tail)
+            return id_make(other->number, first);
+    }
+    return 0;
+}

@@ -14,6 +14,9 @@ char *text_span(char text[TEXT_BYTES], int64_t ms); /* "120ms", "3.4s", "5m12s",
 char *text_clock(char text[TEXT_BYTES], int64_t utc_ms); /* "14:03:22" local; "-" for 0 */
 /* A stored id as people write it: "17", "mail:17". */
 char *text_id(char text[ID_TEXT_BYTES], const struct moment *moment, int64_t id);
+/* The id that a text like "17" or "mail:17" names; without a colon it is of the lane with that
+ * number. 0: none, or it was not handed out yet. */
+int64_t text_to_id(const struct moment *moment, const char *text, int32_t lane);
 char *text_lane(char text[2 * TEXT_BYTES], const struct lane_name *name); /* as ids show it */
 
 #endif

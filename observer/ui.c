@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "observer/diff.h"
 #include "observer/text.h"
 
 enum {
@@ -24,6 +25,7 @@ enum {
     SPEED_MIN = -3, /* powers of two: 1/8 .. 64 */
     SPEED_MAX = 6,
     HEAD_ROWS = 2,
+    HIGH_ENOUGH = 18, /* for all rows of a comparison */
 };
 
 enum mode { MODE_NORMAL, MODE_SEARCH, MODE_FILTER, MODE_GO_TO, MODE_HELP, MODE_CONFIRM };
@@ -641,7 +643,8 @@ static void foot_draw(const struct ui *ui, struct area area)
     else if (ui->now_ms < ui->told_until_ms)
         area_text(area, 0, 0, (struct pen_style){ROLE_WARN, ROLE_TEXT, 0}, ui->told);
     else if (ui->focus.filter[0] != '\0')
-        area_print(area, 0, 0, plain, "only what holds '%s' (Esc: all)", ui->focus.filter);
+        area_print(area, 0, 0, plain, "only what holds '%s'%s (Esc: all)", ui->focus.filter,
+                   ui->view == VIEW_JOBS ? " on this page" : "");
     else
         area_text(area, 0, 0, dim,
                   "? help  1-6 views  Space stop time  , . events  / search  Enter  Esc  q quit");
@@ -675,21 +678,11 @@ static void help_draw(const struct ui *ui, struct area area)
 }
 
 /* What changed between the moment kept for comparison and the one shown. */
-static void diff_draw(struct ui *ui, struct area area)
+static void changes_draw(struct ui *ui, struct area area)
 {
-    const struct moment *then = past_moment(ui->past, ui->diff_ms, WINDOW_MS, 0, false);
-    int64_t done = then->done, failed = then->failed, backlog = then->backlog;
-    size_t live = then->n_live;
-    const struct moment *now = moment_of(ui);
-    char span[TEXT_BYTES], a[TEXT_BYTES];
-    int64_t ms = now->at_ms - ui->diff_ms;
-    text_span(span, ms < 0 ? -ms : ms);
-    text_clock(a, ui->diff_ms);
-    area_print(area, 0, 0, strong,
-               "since %s (%s%s): nodes %+d, done %+" PRId64 ", failed %+" PRId64
-               ", waiting %+" PRId64,
-               a, ms < 0 ? "-" : "", span, (int)now->n_live - (int)live, now->done - done,
-               now->failed - failed, now->backlog - backlog);
+    struct diff_base *base = diff_base_new(past_moment(ui->past, ui->diff_ms, WINDOW_MS, 0, false));
+    diff_draw(base, moment_of(ui), area);
+    diff_base_free(base);
 }
 
 /* The last picture stays, grey, when the store is gone. */
@@ -709,9 +702,11 @@ void ui_draw(struct ui *ui, struct grid *grid)
     grid_clear(grid);
     ui->bar = (struct area){0};
     bool scrubber = ui->time != TIME_LIVE || ui->ends_ms != 0;
-    int foot = scrubber ? 2 : 1, diff = ui->diff_ms != 0 ? 1 : 0;
+    int foot = scrubber ? 2 : 1, diff = 0;
+    if (ui->diff_ms != 0)
+        diff = grid->height >= HIGH_ENOUGH ? DIFF_ROWS : 1;
     if (diff != 0)
-        diff_draw(ui, area_rows(all, HEAD_ROWS, 1));
+        changes_draw(ui, area_rows(all, HEAD_ROWS, diff));
     const struct moment *moment = moment_of(ui);
     head_draw(ui, moment, area_rows(all, 0, HEAD_ROWS));
     ui->view_area = area_rows(all, HEAD_ROWS + diff, grid->height - HEAD_ROWS - diff - foot);

@@ -17,6 +17,7 @@ struct jobs_state {
     int detail_from; /* first line shown of the detail ... */
     int detail_last; /* ... and at most */
     size_t shown;    /* which states: index in `shown` below */
+    bool oldest;     /* the oldest first */
 };
 
 enum column { MARK, ID, STATE, TYPE, RUN, NODE, CREATED, TOOK, COMMAND };
@@ -366,6 +367,7 @@ static void ask_make(struct jobs_state *state, struct focus *focus, uint32_t row
         .detail = focus->detail ? focus->job : 0,
         .states = shown[state->shown].states,
         .rows = rows,
+        .oldest_first = state->oldest,
     };
 }
 
@@ -382,11 +384,11 @@ static void jobs_draw(const struct moment *moment, struct focus *focus, void *ow
     }
     char at[TEXT_BYTES];
     const struct jobs_page *page = page_of(focus);
-    area_print(area, 0, 0, dim, "%s, newest first, page %zu%s   read at %s%s   Tab: others",
-               shown[state->shown].name, state->page + 1,
-               page != NULL && page->more ? " (PgDn: more)" : "",
-               page != NULL ? text_clock(at, page->at_ms) : "-",
-               moment->live ? "" : ", not in the past");
+    area_print(
+        area, 0, 0, dim, "%s, %s first, page %zu%s, read at %s%s   Tab: others  s: turn round",
+        shown[state->shown].name, state->oldest ? "oldest" : "newest", state->page + 1,
+        page != NULL && page->more ? " (PgDn: more)" : "",
+        page != NULL ? text_clock(at, page->at_ms) : "-", moment->live ? "" : ", not in the past");
     if (list.n == 0) {
         area_text(area, 2, 2, dim, page == NULL ? "reading ..." : "no such job");
         return;
@@ -417,6 +419,31 @@ static void mark(struct focus *focus)
         }
     if (focus->job != 0 && focus->n_marks < FOCUS_MARKS_MAX)
         focus->marks[focus->n_marks++] = focus->job;
+}
+
+static bool marks_clear(struct focus *focus)
+{
+    bool any = focus->n_marks > 0;
+    focus->n_marks = 0;
+    return any;
+}
+
+static bool first_page(struct jobs_state *state)
+{
+    bool away = state->page > 0;
+    state->page = 0;
+    return away;
+}
+
+/* To the page that begins with the id searched for. */
+static bool id_go(const struct moment *moment, const struct focus *focus, struct jobs_state *state)
+{
+    int64_t id = text_to_id(moment, focus->search, LANE_DEFAULT);
+    if (id == 0)
+        return false;
+    *state = (struct jobs_state){.shown = state->shown, .oldest = state->oldest, .page = 1};
+    state->pages[0] = state->oldest ? id - 1 : id + 1;
+    return true;
 }
 
 static bool detail_move(struct focus *focus, struct jobs_state *state, enum move move)
@@ -461,8 +488,10 @@ static bool jobs_move(const struct moment *moment, struct focus *focus, void *ow
         state->detail_from = 0;
         focus->detail = focus->job != 0;
         return focus->detail;
-    case MOVE_NEXT:
     case MOVE_SORT:
+        *state = (struct jobs_state){.shown = state->shown, .oldest = !state->oldest};
+        return true;
+    case MOVE_NEXT:
         state->shown = (state->shown + 1) % (sizeof(shown) / sizeof(shown[0]));
         state->page = 0;
         state->list = (struct list_state){0};
@@ -479,8 +508,11 @@ static bool jobs_move(const struct moment *moment, struct focus *focus, void *ow
             focus->job = state->list.chosen;
         return true;
     case MOVE_OUT:
-        focus->n_marks = 0;
-        return false;
+        return marks_clear(focus) || first_page(state);
+    case MOVE_SEARCH_NEXT:
+        if (id_go(moment, focus, state))
+            return true;
+        break;
     default:
         break;
     }

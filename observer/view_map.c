@@ -587,23 +587,12 @@ static bool lane_step(const struct moment *moment, const struct focus *focus,
 static bool search(const struct moment *moment, const struct moment_lane *lane, struct focus *focus,
                    struct map_state *state)
 {
-    struct lane_name name;
-    int64_t first, last;
-    bool is_id = id_parse(focus->search, &name, &first, &last) == 0;
-    for (size_t i = 0; i < moment->n_lanes && is_id; i++) {
-        const struct moment_lane *other = &moment->lanes[i];
-        bool here = strchr(focus->search, ':') == NULL
-                        ? other == lane
-                        : strcmp(other->name.queue, name.queue) == 0 &&
-                              other->name.priority == name.priority &&
-                              other->name.partition == name.partition;
-        if (here && last < other->tail) {
-            focus->show = (struct range){.a = id_make(other->number, first),
-                                         id_make(other->number, last) + 1};
-            return true;
-        }
+    int64_t id = text_to_id(moment, focus->search, lane->number);
+    if (id != 0) {
+        focus->show = (struct range){.a = id, .b = id + 1};
+        return true;
     }
-    for (size_t i = 1; i <= moment->n_lanes && !is_id; i++) {
+    for (size_t i = 1; i <= moment->n_lanes; i++) {
         char text[2 * TEXT_BYTES];
         size_t at = (state->lane + i) % moment->n_lanes;
         if (!list_holds(text_lane(text, &moment->lanes[at].name), focus->search))

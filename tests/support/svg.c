@@ -1,6 +1,6 @@
-/* Grids as SVG (tests/support/svg.h). Neighbours that look the same are one text, whose length is fixed,
- * so that columns stay columns in whatever font there is; blocks are drawn as rectangles, as fonts
- * leave gaps between them. Pure. */
+/* Grids as SVG (tests/support/svg.h). Neighbours that look the same are one text, whose length is
+ * fixed, so that columns stay columns in whatever font there is; blocks are drawn as rectangles, as
+ * fonts leave gaps between them. Pure. */
 #include "tests/support/svg.h"
 
 #include <inttypes.h>

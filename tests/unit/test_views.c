@@ -42,7 +42,7 @@ static const struct scene {
     {"cluster-past", &few, "1", 40000, 3, false},
     {"cluster-detail", &few, "1\r", 0, 3, false},
     {"cluster-confirm", &few, "1jS", 0, 1, true},
-    {"cluster-diff", &few, "1(((((d)))))", 0, 1, false},
+    {"cluster-diff", &few, "1(((((d)))))", 0, 5, false},
     {"map-few", &few, "2", 0, 0, false},
     {"map-many", &many, "2", 0, 0, false},
     {"map-lower", &many, "2jjjjjj", 0, 1, false},
