@@ -60,7 +60,7 @@ shows 'beta.*working'
 keys 2
 shows '> default +[0-9,]+ ids'
 keys 3
-shows 'throughput'
+shows '^wait '
 keys 4
 shows 'newest first'
 keys 5
@@ -77,7 +77,7 @@ shows 'beta +. dead.*buried|beta +. dead.*crashed'
 keys 6
 shows 'beta is dead'
 stop_node alpha
-shows 'alpha is dead: stopped'
+shows 'alpha has stopped'
 
 say "time"
 keys 1
