@@ -16,6 +16,7 @@
 enum { FUZZ_KEYS = 200000, WIDTH_MAX = 300, HEIGHT_MAX = 100 };
 
 static const struct lifelike_config few = {.nodes = 9, .lanes = 4, .seconds = 60};
+static const struct lifelike_config still = {.nodes = 3, .lanes = 1, .seconds = 30, .quiet = true};
 static const struct lifelike_config many = {.nodes = 40, .lanes = 10, .seconds = 30, .lost = true};
 
 struct screen {
@@ -258,6 +259,41 @@ START_TEST(time_stops_goes_and_comes_back)
 }
 END_TEST
 
+/* ---- the map, down to single jobs ----------------------------------------------------------- */
+
+/* Of a range the store says how many jobs failed; which, only their rows do. */
+START_TEST(single_jobs_are_what_their_rows_say)
+{
+    struct screen screen;
+    struct job jobs[64] = {0};
+    screen_open(&screen, &still, false);
+    type(&screen, "2/31\r");
+    for (int i = 0; i < 3; i++)
+        type(&screen, "+");
+    show(&screen);
+    struct jobs_ask ask = ui_jobs_ask(screen.ui);
+    ck_assert(ask.brief && ask.oldest_first && ask.b > ask.a && ask.b - ask.a <= 64);
+    struct jobs_page page = {.ask = ask, .jobs = jobs, .n = ask.rows, .at_ms = screen.now_ms};
+    for (int64_t id = ask.a; id < ask.b; id++)
+        jobs[id - ask.a] = (struct job){.id = id,
+                                        .state = id == 31 ? JOB_FAILED : JOB_DONE,
+                                        .finished_ms = screen.now_ms - 1000,
+                                        .node = 1000003};
+    ui_jobs_page(screen.ui, &page);
+    ui_draw(screen.ui, screen.grid);
+    char *text = grid_text(screen.grid);
+    ck_assert_msg(strstr(text, "x 31 ") != NULL && strstr(text, "31: failed  A n1") != NULL, "%s",
+                  text);
+    free(text);
+    page.ask.a++; /* it answers something else: then it says nothing */
+    ui_draw(screen.ui, screen.grid);
+    text = grid_text(screen.grid);
+    ck_assert_msg(strstr(text, "31: done") != NULL, "%s", text);
+    free(text);
+    screen_close(&screen);
+}
+END_TEST
+
 /* ---- control -------------------------------------------------------------------------------- */
 
 START_TEST(control_asks_before_it_does)
@@ -401,6 +437,7 @@ int main(void)
     tcase_add_test(tcase, views_lead_to_each_other);
     tcase_add_test(tcase, lists_search_filter_and_sort);
     tcase_add_test(tcase, time_stops_goes_and_comes_back);
+    tcase_add_test(tcase, single_jobs_are_what_their_rows_say);
     tcase_add_test(tcase, control_asks_before_it_does);
     tcase_add_test(tcase, without_control_nothing_is_asked);
     tcase_set_timeout(tcase, 300);
