@@ -124,7 +124,7 @@ static void state_draw(const struct moment *moment, const struct job *job, struc
         uint32_t code;
     } looks[JOB_STATES] = {
         [JOB_QUEUED] = {ROLE_QUEUED, '.'},  [JOB_SCHEDULED] = {ROLE_QUEUED, 't'},
-        [JOB_BLOCKED] = {ROLE_QUEUED, 'b'}, [JOB_DONE] = {ROLE_DONE, '+'},
+        [JOB_BLOCKED] = {ROLE_QUEUED, 'b'}, [JOB_DONE] = {ROLE_GOOD, '+'},
         [JOB_FAILED] = {ROLE_FAILED, 'x'},  [JOB_CANCELLED] = {ROLE_CANCELLED, '-'},
     };
     int32_t node;
