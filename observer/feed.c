@@ -20,6 +20,7 @@ enum {
     HISTORY_ROWS = 512,   /* of a page */
     STINTS_PAGE = 2048,
     RETRY_MS = 1000,
+    TAP_BEFORE_MS = 120000, /* a whole version is no longer ago than a minute */
 };
 
 struct reader {
@@ -38,6 +39,7 @@ struct feed {
     uint64_t now_ms;
     int64_t store_ahead_ms; /* the store's clock, against ours */
     bool lost;              /* the store cannot be read */
+    int64_t from_ms;        /* what was before is not kept; 0: nothing was read yet */
 
     struct reader reading;
     uint64_t all_at_ms; /* when all nodes were read last */
@@ -145,7 +147,12 @@ static void reading_done(struct ds_run *run, void *ctx)
             .n_queues = queues->ret_n,
             .totals = totals->ret_rows,
             .n_totals = totals->ret_n,
+            .all = !nodes->live_only,
         };
+        if (feed->from_ms == 0) {
+            feed->from_ms = reading.at_ms - feed->config.since_ms;
+            past_since(feed->past, feed->from_ms);
+        }
         if (feed->tap.reading != NULL)
             feed->tap.reading(feed->tap.ctx, &reading);
         past_add_reading(feed->past, &reading);
@@ -184,12 +191,10 @@ static void reading_start(struct feed *feed)
 
 static void history_take(struct feed *feed, const struct history_row *row)
 {
-    int64_t from_ms = feed_store_ms(feed) - feed->config.since_ms;
     feed->after_node = row->node;
     feed->after_seq = row->seq;
-    if (row->at_ms < from_ms && !row->whole)
-        return;
-    if (feed->tap.version != NULL)
+    /* Older ones are read for what they say of the time where the past begins. */
+    if (feed->tap.version != NULL && row->at_ms >= feed->from_ms - TAP_BEFORE_MS)
         feed->tap.version(feed->tap.ctx, row);
     past_add_version(feed->past, row);
 }

@@ -14,6 +14,8 @@
 #include "datastore/steps.h"
 #include "observer/past_internal.h"
 
+enum { GONE_MS = 60000 };
+
 static void *grown(void *items, size_t n, size_t *max, size_t size)
 {
     if (n < *max)
@@ -255,16 +257,22 @@ static void forget(struct past *past)
         for (size_t i = 0; i < past->n_lanes; i++)
             lane_forget(past, past->lanes[i], before_ms);
         past_events_forget(past, before_ms);
-        past->first_ms = before_ms;
+        past->first_ms = past->floor_ms = before_ms;
     }
 }
 
 static void time_note(struct past *past, int64_t at_ms)
 {
+    at_ms = at_ms > past->floor_ms ? at_ms : past->floor_ms;
     if (past->first_ms == 0 || at_ms < past->first_ms)
         past->first_ms = at_ms;
     if (at_ms > past->last_ms)
         past->last_ms = at_ms;
+}
+
+void past_since(struct past *past, int64_t from_ms)
+{
+    past->floor_ms = from_ms > 0 && time_good(from_ms) ? from_ms : 0;
 }
 
 /* ---- states --------------------------------------------------------------------------------- */
@@ -276,6 +284,8 @@ static void state_add(struct past *past, struct track *track, const struct node 
     struct state *before = at > 0 ? &track->states[at - 1] : NULL;
     if (before != NULL && before->at_ms == at_ms)
         return; /* the same write, seen twice */
+    if (at < track->n && track->states[at].at_ms <= past->floor_ms)
+        return; /* before what is kept there is one state, and that is a later one */
     struct state state = {
         .at_ms = at_ms,
         .beat_ms = node->beat_ms != 0 ? node->beat_ms : at_ms,
@@ -298,38 +308,52 @@ static void state_add(struct past *past, struct track *track, const struct node 
     track->n++;
     past->bytes += sizeof(state);
     time_note(past, at_ms);
-    events_of(past, track, at > 0 ? &track->states[at - 1] : NULL, &track->states[at]);
+    events_untell(past, track, at_ms);
+    if (at > 0 && at_ms <= past->floor_ms)
+        track_forget(past, track, past->floor_ms);
 }
 
+static bool lane_older(const struct lane_state *state, int64_t head, int64_t tail)
+{
+    return state->head < head || state->tail < tail;
+}
+
+static void lane_state_drop(struct past *past, struct lane_track *lane, size_t at)
+{
+    block_drop(past, lane->states[at].pool);
+    past->bytes -= sizeof(*lane->states);
+    memmove(lane->states + at, lane->states + at + 1, (lane->n - at - 1) * sizeof(*lane->states));
+    lane->n--;
+}
+
+/* A node tells in its version what it last saw of a lane, which may be some time ago: as head and
+ * tail only rise, who tells lower ones tells of the time before. */
 static void lane_state_add(struct past *past, struct lane_track *lane, int64_t at_ms, int64_t head,
                            int64_t tail, const struct range *pool, size_t n_pool)
 {
     size_t at = lane_states_until(lane, at_ms);
-    const struct lane_state *before = at > 0 ? &lane->states[at - 1] : NULL;
-    if (before != NULL) {
-        head = head > before->head ? head : before->head;
-        tail = tail > before->tail ? tail : before->tail;
-    }
+    struct lane_state *before = at > 0 ? &lane->states[at - 1] : NULL;
+    if (at < lane->n && lane->states[at].at_ms <= past->floor_ms)
+        return; /* as with states of nodes */
+    if (before != NULL && (head < before->head || tail < before->tail))
+        return;
     struct block *block =
         block_of(past, before != NULL ? before->pool : NULL, pool, n_pool, sizeof(*pool));
-    if (before != NULL &&
-        (before->at_ms == at_ms ||
-         (before->head == head && before->tail == tail && before->pool == block))) {
+    if (before != NULL && !lane_older(before, head, tail) && before->pool == block) {
         block_drop(past, block);
         return;
     }
+    if (before != NULL && before->at_ms == at_ms)
+        lane_state_drop(past, lane, --at);
+    while (at < lane->n && lane_older(&lane->states[at], head, tail))
+        lane_state_drop(past, lane, at);
     lane->states = grown(lane->states, lane->n, &lane->max, sizeof(*lane->states));
     memmove(lane->states + at + 1, lane->states + at, (lane->n - at) * sizeof(*lane->states));
     lane->states[at] = (struct lane_state){at_ms, head, tail, block};
     lane->n++;
     past->bytes += sizeof(*lane->states);
-    for (size_t i = at + 1; i < lane->n; i++) {
-        struct lane_state *later = &lane->states[i];
-        if (later->head >= head && later->tail >= tail)
-            break;
-        later->head = later->head > head ? later->head : head;
-        later->tail = later->tail > tail ? later->tail : tail;
-    }
+    if (at > 0 && at_ms <= past->floor_ms)
+        lane_forget(past, lane, past->floor_ms);
 }
 
 /* ---- facts ---------------------------------------------------------------------------------- */
@@ -447,7 +471,10 @@ static bool node_take(struct past *past, const struct node *node, int64_t at_ms)
     identity_take(past, track, node);
     int64_t told_ms = node->beat_ms;
     if (node->state == NODE_DEAD) {
-        told_ms = track->died_ms = node->since_ms > 0 ? node->since_ms : at_ms;
+        told_ms = node->since_ms > 0 ? node->since_ms : at_ms;
+        if (track->died_ms != told_ms)
+            events_untell(past, track, told_ms); /* of what it died is known now */
+        track->died_ms = told_ms;
         snprintf(track->cause, sizeof(track->cause), "%s", node->cause);
     }
     state_add(past, track, node, told_ms > 0 ? told_ms : at_ms);
@@ -494,6 +521,28 @@ static bool lane_take(struct past *past, const struct lane *lane, int64_t at_ms)
     return true;
 }
 
+/* Some time after its death a node's record goes. Who comes later knows it by its versions only. */
+static void gone_take(struct past *past, struct track *track, const struct past_reading *reading)
+{
+    const struct state *last = track->n > 0 ? &track->states[track->n - 1] : NULL;
+    if (track->died_ms != 0 || last == NULL || last->at_ms > reading->at_ms - GONE_MS)
+        return;
+    for (size_t i = 0; i < reading->n_nodes; i++)
+        if (reading->nodes[i].id == track->node)
+            return;
+    struct node node = {
+        .state = NODE_DEAD,
+        .since_ms = last->at_ms + 1,
+        .beat_ms = last->beat_ms,
+        .done = last->done,
+        .failed = last->failed,
+        .interrupted = last->interrupted,
+    };
+    track->died_ms = node.since_ms;
+    snprintf(track->cause, sizeof(track->cause), "%s", "long ago: its record is gone");
+    state_add(past, track, &node, node.since_ms);
+}
+
 static bool totals_take(struct past *past, const struct stint_row *row)
 {
     if (!totals_good(row))
@@ -513,6 +562,8 @@ bool past_add_reading(struct past *past, const struct past_reading *reading)
     past_add_trouble(past, reading->at_ms, NULL);
     for (size_t i = 0; i < reading->n_nodes; i++)
         good = node_take(past, &reading->nodes[i], reading->at_ms) && good;
+    for (size_t i = 0; reading->all && i < past->n_tracks; i++)
+        gone_take(past, past->tracks[i], reading);
     for (size_t i = 0; i < reading->n_beats; i++)
         good = beat_take(past, &reading->beats[i]) && good;
     for (size_t i = 0; i < reading->n_lanes; i++)

@@ -20,6 +20,10 @@ enum {
 struct past *past_new(const char *store, size_t bytes_max);
 void past_free(struct past *past);
 
+/* What was before that time is not kept, but for the state of things then. To be called before the
+ * first fact. */
+void past_since(struct past *past, int64_t from_ms);
+
 /* ---- facts ---------------------------------------------------------------------------------- */
 
 /* Each gives false when something in it cannot be, or there is no room for it: then that part was
@@ -49,6 +53,7 @@ struct past_reading {
     size_t n_totals;
     const struct past_beat *beats;
     size_t n_beats;
+    bool all; /* a node that is not among `nodes` is in the store no more */
 };
 bool past_add_reading(struct past *past, const struct past_reading *reading);
 
@@ -74,8 +79,8 @@ bool past_is_complete(const struct past *past, int32_t lane);
 int64_t past_stints_gap(const struct past *past, int32_t lane, int64_t from);
 
 /* The first loud event after at_ms, or the last one before; 0: none. */
-int64_t past_event_after(const struct past *past, int64_t at_ms);
-int64_t past_event_before(const struct past *past, int64_t at_ms);
+int64_t past_event_after(struct past *past, int64_t at_ms);
+int64_t past_event_before(struct past *past, int64_t at_ms);
 
 /* The cluster at that time, its nodes' curves over window_ms before. timeline_ms: also their states
  * and the cluster's curves over that time; 0: without. live: at_ms is now. Lives until the next

@@ -1,5 +1,8 @@
-/* What happened: events made of two states of a node that follow each other, kept by time. Pure but
- * for the past they go into; one thread. */
+/* What happened: events made of two states of a node that follow each other, kept by time.
+ *
+ * States come in any order: what happened between two of them may turn out to have happened before
+ * a third. So events are made when somebody asks for them, from the first state on that is new.
+ * Pure but for the past they go into; one thread. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,7 +10,7 @@
 
 #include "observer/past_internal.h"
 
-enum { CAME_MS = 3000 };
+enum { CAME_MS = 3000, UNTOLD_MAX = 16384 };
 
 size_t events_until(const struct events *events, int64_t at_ms)
 {
@@ -36,10 +39,9 @@ static const char *copy_of(const char *text)
     return copy;
 }
 
-void past_event_add(struct past *past, const struct moment_event *event)
+static void event_put(struct past *past, struct events *events, size_t at,
+                      const struct moment_event *event)
 {
-    struct events *events = is_quiet(event) ? &past->quiet : &past->loud;
-    size_t at = events_until(events, event->at_ms);
     if (events->n == events->max) {
         events->max = events->max > 0 ? events->max * 2 : 64;
         events->items = realloc(events->items, events->max * sizeof(*events->items));
@@ -51,6 +53,20 @@ void past_event_add(struct past *past, const struct moment_event *event)
     events->items[at].text = copy_of(event->text);
     events->n++;
     past->bytes += sizeof(*event) + strlen(event->text) + 1;
+}
+
+void past_event_add(struct past *past, const struct moment_event *event)
+{
+    struct events *events = is_quiet(event) ? &past->quiet : &past->loud;
+    event_put(past, events, events_until(events, event->at_ms), event);
+}
+
+/* Of a node: behind all others, to be sorted when all are there. */
+static void event_append(struct past *past, const struct moment_event *event)
+{
+    struct events *events = is_quiet(event) ? &past->quiet : &past->loud;
+    if (event->at_ms >= past->floor_ms)
+        event_put(past, events, events->n, event);
 }
 
 static void events_forget(struct past *past, struct events *events, int64_t before_ms)
@@ -71,14 +87,16 @@ void past_events_forget(struct past *past, int64_t before_ms)
     events_forget(past, &past->quiet, before_ms);
 }
 
-int64_t past_event_after(const struct past *past, int64_t at_ms)
+int64_t past_event_after(struct past *past, int64_t at_ms)
 {
+    events_tell(past);
     size_t at = events_until(&past->loud, at_ms);
     return at < past->loud.n ? past->loud.items[at].at_ms : 0;
 }
 
-int64_t past_event_before(const struct past *past, int64_t at_ms)
+int64_t past_event_before(struct past *past, int64_t at_ms)
 {
+    events_tell(past);
     size_t at = events_until(&past->loud, at_ms - 1);
     return at > 0 ? past->loud.items[at - 1].at_ms : 0;
 }
@@ -119,7 +137,7 @@ static void range_event(struct past *past, const struct track *track, int64_t at
     size_t len = strlen(text);
     if (n > 1)
         snprintf(text + len, sizeof(text) - len, "-%" PRId64, id_seq(range->b - 1));
-    past_event_add(past, &event);
+    event_append(past, &event);
 }
 
 static void ranges_compare(struct past *past, const struct track *track, const struct state *before,
@@ -169,7 +187,7 @@ static void state_event(struct past *past, const struct track *track, const stru
     else
         snprintf(text, sizeof(text), "%s is %s", track->identity.name,
                  node_state_name(after->state));
-    past_event_add(past, &event);
+    event_append(past, &event);
 }
 
 static void failed_text(char text[256], const struct track *track, int64_t count)
@@ -206,8 +224,9 @@ static void failed_event(struct past *past, const struct track *track, int64_t a
                                                 .text = text});
 }
 
-void events_of(struct past *past, const struct track *track, const struct state *before,
-               const struct state *after)
+/* `before` may be NULL: it came. */
+static void events_of(struct past *past, const struct track *track, const struct state *before,
+                      const struct state *after)
 {
     char text[256];
     struct moment_event event = {.at_ms = after->at_ms, .node = track->node, .text = text};
@@ -218,7 +237,7 @@ void events_of(struct past *past, const struct track *track, const struct state 
             return;
         event.kind = EVENT_NODE_CAME;
         snprintf(text, sizeof(text), "%s came, on %s", track->identity.name, track->identity.host);
-        past_event_add(past, &event);
+        event_append(past, &event);
         return;
     }
     if (before->state != after->state)
@@ -227,4 +246,79 @@ void events_of(struct past *past, const struct track *track, const struct state 
         ranges_compare(past, track, before, after);
     if (after->failed > before->failed)
         failed_event(past, track, after->at_ms, after->failed - before->failed);
+}
+
+/* ---- making them again ---------------------------------------------------------------------- */
+
+void events_untell(struct past *past, struct track *track, int64_t from_ms)
+{
+    if (track->untold_ms == 0 || from_ms < track->untold_ms)
+        track->untold_ms = from_ms;
+    if (++past->n_untold > UNTOLD_MAX)
+        events_tell(past);
+}
+
+/* Takes out what is to be made again; at or after from_ms. */
+static void events_drop(struct past *past, struct events *events, int64_t from_ms)
+{
+    size_t kept = events_until(events, from_ms - 1);
+    for (size_t i = kept; i < events->n; i++) {
+        struct moment_event event = events->items[i];
+        const struct track *track = event.node != 0 ? track_find(past, event.node) : NULL;
+        if (track != NULL && track->untold_ms != 0 && event.at_ms >= track->untold_ms) {
+            past->bytes -= sizeof(event) + strlen(event.text) + 1;
+            free((char *)event.text);
+        } else {
+            events->items[kept++] = event;
+        }
+    }
+    events->n = kept;
+}
+
+static int event_compare(const void *a, const void *b)
+{
+    const struct moment_event *x = a, *y = b;
+    if (x->at_ms != y->at_ms)
+        return x->at_ms < y->at_ms ? -1 : 1;
+    if (x->node != y->node)
+        return x->node < y->node ? -1 : 1;
+    if (x->kind != y->kind)
+        return x->kind < y->kind ? -1 : 1;
+    return x->range.a < y->range.a ? -1 : x->range.a > y->range.a;
+}
+
+static void events_sort(struct events *events, int64_t from_ms)
+{
+    /* Those from before are in order, and none of the new ones is older than from_ms. */
+    size_t first = events_until(events, from_ms - 1);
+    if (first < events->n)
+        qsort(events->items + first, events->n - first, sizeof(*events->items), event_compare);
+}
+
+static void track_tell(struct past *past, struct track *track)
+{
+    size_t i = 0;
+    while (i < track->n && track->states[i].at_ms < track->untold_ms)
+        i++;
+    for (; i < track->n; i++)
+        events_of(past, track, i > 0 ? &track->states[i - 1] : NULL, &track->states[i]);
+    track->untold_ms = 0;
+}
+
+void events_tell(struct past *past)
+{
+    int64_t from_ms = INT64_MAX;
+    if (past->n_untold == 0)
+        return;
+    past->n_untold = 0;
+    for (size_t i = 0; i < past->n_tracks; i++)
+        if (past->tracks[i]->untold_ms != 0 && past->tracks[i]->untold_ms < from_ms)
+            from_ms = past->tracks[i]->untold_ms;
+    events_drop(past, &past->loud, from_ms);
+    events_drop(past, &past->quiet, from_ms);
+    for (size_t i = 0; i < past->n_tracks; i++)
+        if (past->tracks[i]->untold_ms != 0)
+            track_tell(past, past->tracks[i]);
+    events_sort(&past->loud, from_ms);
+    events_sort(&past->quiet, from_ms);
 }

@@ -41,8 +41,9 @@ struct track {
     struct version version; /* the newest that was added, to put the next one over */
     struct arena version_mem;
     int64_t seq;
-    bool broken; /* a version was missing: wait for a whole one */
-    int number;  /* in the order in which they came: colour and letter */
+    bool broken;       /* a version was missing: wait for a whole one */
+    int64_t untold_ms; /* events from then on are to be made again; 0: none are */
+    int number;        /* in the order in which they came: colour and letter */
 };
 
 struct lane_state {
@@ -82,7 +83,9 @@ struct past {
         struct moment_event *items; /* by at_ms; each owns its text */
         size_t n, max;
     } loud, quiet;
+    size_t n_untold; /* states whose events are to be made */
     int64_t first_ms, last_ms;
+    int64_t floor_ms;   /* what was before is not kept; 0: everything is */
     int64_t trouble_ms; /* 0: none */
     char trouble[160];
     struct moment moment;
@@ -106,10 +109,11 @@ bool stint_good(const struct stint_row *row);
 bool totals_good(const struct stint_row *row);
 
 /* past_events.c */
-/* `before` may be NULL: it came. */
-void events_of(struct past *past, const struct track *track, const struct state *before,
-               const struct state *after);
-/* The text is copied. */
+/* States of that node from then on are others: their events are to be made again. */
+void events_untell(struct past *past, struct track *track, int64_t from_ms);
+/* Makes what is to be made. */
+void events_tell(struct past *past);
+/* One that is made of no states. The text is copied. */
 void past_event_add(struct past *past, const struct moment_event *event);
 void past_events_forget(struct past *past, int64_t before_ms);
 size_t events_until(const struct events *events, int64_t at_ms);

@@ -73,6 +73,24 @@ static void rates_make(const struct track *track, struct moment_node *node, int6
         node->rates[i] = rate_at(&now, &before, first_ms + step_ms * i, step_ms);
 }
 
+static const struct state *state_after(const struct track *track, const struct state *state)
+{
+    return state + 1 < track->states + track->n ? state + 1 : NULL;
+}
+
+/* Its last sign of life by then. Versions are written when there is something to say; between two
+ * of them it lived on, but for a death, whose record tells the last heartbeat. */
+static int64_t beat_at(const struct track *track, const struct state *state, int64_t at_ms)
+{
+    const struct state *after = state_after(track, state);
+    int64_t beat_ms = state->beat_ms;
+    if (after == NULL || at_ms - beat_ms <= track->identity.lease_ms)
+        return beat_ms;
+    int64_t later_ms = after->state == NODE_DEAD ? after->beat_ms : at_ms;
+    later_ms = later_ms < at_ms ? later_ms : at_ms;
+    return later_ms > beat_ms ? later_ms : beat_ms;
+}
+
 static void node_make(const struct track *track, const struct state *state, struct moment_node *ret,
                       int64_t at_ms, int64_t window_ms)
 {
@@ -81,7 +99,7 @@ static void node_make(const struct track *track, const struct state *state, stru
     node->state = state->state;
     node->desired = state->desired;
     node->since_ms = state->since_ms;
-    node->beat_ms = state->beat_ms;
+    node->beat_ms = beat_at(track, state, at_ms);
     node->done = state->done;
     node->failed = state->failed;
     node->interrupted = state->interrupted;
@@ -127,7 +145,10 @@ static void nodes_make(const struct past *past, struct moment *moment)
         moment->done += state->done; /* of those long dead, too */
         moment->failed += state->failed;
         bool dead = track->died_ms != 0 && track->died_ms <= moment->at_ms;
-        int64_t since_ms = moment->at_ms - (dead ? track->died_ms : state->at_ms);
+        /* Who is known to have lived later was not silent: it had nothing to say. */
+        int64_t since_ms = dead                                ? moment->at_ms - track->died_ms
+                           : state_after(track, state) != NULL ? 0
+                                                               : moment->at_ms - state->at_ms;
         /* A cluster that has nobody alive still shows who was there last. */
         if (since_ms > (dead ? DEAD_SHOWN_MS : SILENT_MS_MAX) &&
             !(moment->stale_ms != 0 && !dead) && state->ranges->n == 0)
@@ -461,6 +482,7 @@ static void timeline_make(const struct past *past, struct moment *moment)
 const struct moment *past_moment(struct past *past, int64_t at_ms, int64_t window_ms,
                                  int64_t timeline_ms, bool live)
 {
+    events_tell(past);
     struct moment *moment = &past->moment;
     arena_release(&moment->mem);
     *moment = (struct moment){

@@ -55,10 +55,10 @@ static void shown_make(const struct moment *moment, const struct events_state *s
     if (shown->events == NULL)
         abort();
     while (shown->n < n) {
-        const struct moment_event *first = &moment->events[loud], *second = &moment->traffic[quiet];
-        bool is_loud = quiet == moment->n_traffic ||
-                       (loud < moment->n_events && first->at_ms <= second->at_ms);
-        shown->events[shown->n++] = is_loud ? first : second;
+        bool is_loud =
+            quiet == moment->n_traffic ||
+            (loud < moment->n_events && moment->events[loud].at_ms <= moment->traffic[quiet].at_ms);
+        shown->events[shown->n++] = is_loud ? &moment->events[loud] : &moment->traffic[quiet];
         *(is_loud ? &loud : &quiet) += 1;
     }
 }

@@ -100,7 +100,7 @@ int frame_add(struct frame_buffer *to, const struct frame *frame, bool pack)
 void frame_reader_add(struct frame_reader *reader, struct bytes piece)
 {
     /* What was taken goes when there is more of it than of what stays: each byte moves once. */
-    if (reader->at > reader->in.len / 2) {
+    if (reader->at > 0 && reader->at >= reader->in.len / 2) {
         reader->in.len -= reader->at;
         memmove(reader->in.data, reader->in.data + reader->at, reader->in.len);
         reader->at = 0;
@@ -136,10 +136,10 @@ static bool unpack(struct frame_reader *reader, struct bytes stored, size_t plai
 
 int frame_next(struct frame_reader *reader, struct frame *ret_frame, struct error *err)
 {
-    const uint8_t *header = reader->in.data + reader->at;
     size_t rest = frame_reader_rest(reader);
     if (rest < FRAME_HEADER_BYTES)
         return 0;
+    const uint8_t *header = reader->in.data + reader->at;
     size_t stored = get_number(header + 4, 4), plain = get_number(header + 8, 4);
     uint32_t flags = get_number(header + 14, 2);
     if (stored > LIMIT_FRAME_BYTES || plain > LIMIT_FRAME_BYTES)

@@ -22,6 +22,7 @@ recorder=
 # record FILE: in the background, as a service would, until it has seen something.
 record()
 {
+    : >"$WORK/recorder.log"
     "$program" observe --record "$1" >"$WORK/recorder.log" 2>&1 </dev/null &
     recorder=$!
     holds_within 20 grep -q "recording to" "$WORK/recorder.log" ||

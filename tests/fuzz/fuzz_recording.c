@@ -1,5 +1,5 @@
-/* Recordings of the observer: a file as it is, or, by the first byte, facts that are put into frames
- * whose checksums are right, since no fuzzer guesses those.
+/* Recordings of the observer: a file as it is, or, by the first byte, facts that are put into
+ * frames whose checksums are right, since no fuzzer guesses those.
  *
  * What must hold: whoever refuses says so in one line; what was let through can be drawn, in every
  * view and at any time, and takes no more memory than it may. */

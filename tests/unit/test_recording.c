@@ -3,8 +3,8 @@
  * Goal: a replay shows what was there, at every time; what did not change is not written again; no
  * secret is in it; a file that is damaged, cut or no recording gives what precedes the damage, and
  * one clear line. Method: a made-up cluster is recorded while it happens, and the pictures of both
- * pasts are compared; random facts of 1,000 readings; every byte of a small file damaged, every cut.
- */
+ * pasts are compared; random facts of 1,000 readings; every byte of a small file damaged, and every
+ * cut. */
 #define _GNU_SOURCE
 #include "observer/recording.h"
 
