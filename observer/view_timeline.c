@@ -70,7 +70,7 @@ static void rows_make(const struct moment *moment, const struct focus *focus, st
 static int column_of(const struct moment *moment, int64_t at_ms, int width)
 {
     double part = 1 - (double)(moment->at_ms - at_ms) / (double)moment->timeline_ms;
-    return (int)floor(part * width);
+    return (int)floor(fmax(-1, fmin(part, 2)) * width); /* a recording may tell of any time */
 }
 
 static void span_draw(const struct moment *moment, const struct moment_node *seen,
