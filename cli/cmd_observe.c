@@ -5,6 +5,8 @@
  * nothing to a store (I8), unless --control was given and a question answered with y.
  * Single-threaded. */
 #include <inttypes.h>
+#include <langinfo.h>
+#include <locale.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -235,12 +237,11 @@ static int once(struct observer *observer)
     if (past_last_ms(observer->past) == 0)
         return status;
     ui_clock(observer->ui, store_ms(observer));
-    struct grid *grid = grid_new(ONCE_WIDTH, 40, false);
-    ui_draw(observer->ui, grid);
-    char *text = grid_text(grid);
+    setlocale(LC_CTYPE, "");
+    bool ascii = strcmp(nl_langinfo(CODESET), "UTF-8") != 0;
+    char *text = ui_text(observer->ui, ONCE_WIDTH, ascii);
     fputs(text, stdout);
     free(text);
-    grid_free(grid);
     return status;
 }
 

@@ -726,3 +726,19 @@ void ui_draw(struct ui *ui, struct grid *grid)
     }
     foot_draw(ui, area_rows(all, grid->height - 1, 1));
 }
+
+char *ui_text(struct ui *ui, int width, bool ascii)
+{
+    enum { ABOVE = 2 }; /* the head, and the titles of columns */
+    view_set(ui, VIEW_CLUSTER);
+    const struct moment *moment = moment_of(ui);
+    int rows = moment->n_nodes > 0 ? (int)moment->n_nodes : 1;
+    struct grid *grid = grid_new(width, ABOVE + rows, ascii);
+    struct area all = grid_area(grid);
+    head_draw(ui, moment, area_rows(all, 0, 1));
+    view_of(VIEW_CLUSTER)
+        ->draw(moment, &ui->focus, ui->states[VIEW_CLUSTER], area_rows(all, 1, ABOVE - 1 + rows));
+    char *text = grid_text(grid);
+    grid_free(grid);
+    return text;
+}

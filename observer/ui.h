@@ -44,6 +44,9 @@ struct wish ui_click(struct ui *ui, int x, int y);
 void ui_draw(struct ui *ui, struct grid *grid);
 const struct moment *ui_moment(struct ui *ui); /* what is shown; until the next call */
 
+/* All nodes of the cluster as plain text, for scripts. To be freed. */
+char *ui_text(struct ui *ui, int width, bool ascii);
+
 /* A line at the bottom for a few seconds: what came of a wish, say. */
 void ui_tell(struct ui *ui, const char *format, ...) __attribute__((format(printf, 2, 3)));
 

@@ -6,6 +6,7 @@
 # Method: `observe --record` without a terminal beside real nodes; `observe --once` on the store, and
 # on the recording when the store is gone.
 . "$(dirname "$0")/lib.sh"
+export LC_ALL=C # a column is a byte
 
 # nodes_of FILE: name, state, jobs done and failed of each node on a picture of `observe --once`.
 nodes_of()
@@ -15,7 +16,7 @@ nodes_of()
          done && ($2 == "alpha" || $2 == "beta" || $2 == "gamma") {
              d = substr($0, done - 10, 10); f = substr($0, failed - 6, 6)
              gsub(/[^0-9]/, "", d); gsub(/[^0-9]/, "", f)
-             print $2, $3, d, f }' "$1" | sort
+             print $2, $4, d, f }' "$1" | sort
 }
 
 recorder=

@@ -259,6 +259,24 @@ START_TEST(time_stops_goes_and_comes_back)
 }
 END_TEST
 
+/* ---- as text -------------------------------------------------------------------------------- */
+
+START_TEST(text_has_every_node)
+{
+    struct screen screen;
+    screen_open(&screen, &many, false);
+    char *text = ui_text(screen.ui, 100, true), name[32];
+    for (int i = 1; i <= many.nodes; i++) {
+        snprintf(name, sizeof(name), i % 9 == 5 ? " batch-%02d.eu" : " n%d ", i);
+        ck_assert_msg(strstr(text, name) != NULL, "'%s' is not in\n%s", name, text);
+    }
+    for (const char *c = text; *c != '\0'; c++)
+        ck_assert(*c == '\n' || (*c >= ' ' && *c < 127));
+    free(text);
+    screen_close(&screen);
+}
+END_TEST
+
 /* ---- the map, down to single jobs ----------------------------------------------------------- */
 
 /* Of a range the store says how many jobs failed; which, only their rows do. */
@@ -437,6 +455,7 @@ int main(void)
     tcase_add_test(tcase, views_lead_to_each_other);
     tcase_add_test(tcase, lists_search_filter_and_sort);
     tcase_add_test(tcase, time_stops_goes_and_comes_back);
+    tcase_add_test(tcase, text_has_every_node);
     tcase_add_test(tcase, single_jobs_are_what_their_rows_say);
     tcase_add_test(tcase, control_asks_before_it_does);
     tcase_add_test(tcase, without_control_nothing_is_asked);
