@@ -117,6 +117,17 @@ static void row_mark(struct area area)
     }
 }
 
+/* More rows above or below, at the right edge. */
+static void more_draw(const struct list_state *state, size_t n, struct area area)
+{
+    bool ascii = area.grid->ascii;
+    struct pen_style style = {ROLE_KEY, ROLE_TEXT, 0};
+    if (state->top > 0)
+        area_put(area, area.width - 1, 1, ascii ? '^' : 0x25b4, style);
+    if (state->top + state->height < n)
+        area_put(area, area.width - 1, area.height - 1, ascii ? 'v' : 0x25be, style);
+}
+
 size_t list_draw(const struct list *list, struct list_state *state, const struct focus *focus,
                  struct area area)
 {
@@ -149,6 +160,8 @@ size_t list_draw(const struct list *list, struct list_state *state, const struct
         if (state->top + i == at && row.height > 0)
             row_mark(row);
     }
+    if (area.height > 1)
+        more_draw(state, n, area);
     free(rows);
     return chosen;
 }

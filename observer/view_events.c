@@ -38,7 +38,7 @@ static const struct {
     [EVENT_NODE_BUSY] = {ROLE_DIM, '~'},   [EVENT_NODE_DIED] = {ROLE_BAD, 'X'},
     [EVENT_CLAIMED] = {ROLE_DIM, '>'},     [EVENT_RETURNED] = {ROLE_TEXT, '<'},
     [EVENT_RESCUED] = {ROLE_SUSPECT, '!'}, [EVENT_RECLAIMED] = {ROLE_SUSPECT, '>'},
-    [EVENT_FINISHED] = {ROLE_DIM, '.'},   [EVENT_FAILED] = {ROLE_FAILED, 'x'},
+    [EVENT_FINISHED] = {ROLE_DIM, '.'},    [EVENT_FAILED] = {ROLE_FAILED, 'x'},
     [EVENT_QUEUE] = {ROLE_WARN, 'q'},      [EVENT_STORE_LOST] = {ROLE_BAD, 'S'},
     [EVENT_STORE_BACK] = {ROLE_GOOD, 'S'},
 };

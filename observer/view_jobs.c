@@ -384,11 +384,16 @@ static void jobs_draw(const struct moment *moment, struct focus *focus, void *ow
     }
     char at[TEXT_BYTES];
     const struct jobs_page *page = page_of(focus);
-    area_print(
-        area, 0, 0, dim, "%s, %s first, page %zu%s, read at %s%s   Tab: others  s: turn round",
-        shown[state->shown].name, state->oldest ? "oldest" : "newest", state->page + 1,
-        page != NULL && page->more ? " (PgDn: more)" : "",
-        page != NULL ? text_clock(at, page->at_ms) : "-", moment->live ? "" : ", not in the past");
+    int x = area_print(area, 0, 0, dim, "%s, %s first, page %zu%s, read at %s%s",
+                       shown[state->shown].name, state->oldest ? "oldest" : "newest",
+                       state->page + 1, page != NULL && page->more ? " (PgDn: more)" : "",
+                       page != NULL ? text_clock(at, page->at_ms) : "-",
+                       moment->live ? "" : ", not in the past");
+    if (focus->n_marks > 0)
+        area_print(area, x, 0, (struct pen_style){ROLE_WARN, ROLE_TEXT, STYLE_BOLD}, "  %zu marked",
+                   focus->n_marks);
+    else
+        area_text(area, x, 0, dim, "  Tab: others  s: turn");
     if (list.n == 0) {
         area_text(area, 2, 2, dim, page == NULL ? "reading ..." : "no such job");
         return;

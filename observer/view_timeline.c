@@ -195,6 +195,17 @@ static void wait_make(const struct moment *moment, float waits[MOMENT_POINTS])
     }
 }
 
+/* More nodes above or below. */
+static void more_draw(const struct timeline_state *state, size_t n, struct area area)
+{
+    struct pen_style style = {ROLE_KEY, ROLE_TEXT, 0};
+    int x = label_width(area) - 1;
+    if (state->top > 0)
+        area_put(area, x, 0, area.grid->ascii ? '^' : 0x25b4, style);
+    if (state->top + state->rows < n)
+        area_put(area, x, area.height - 1, area.grid->ascii ? 'v' : 0x25be, style);
+}
+
 /* ---- the view ------------------------------------------------------------------------------- */
 
 static void timeline_draw(const struct moment *moment, struct focus *focus, void *own,
@@ -223,6 +234,7 @@ static void timeline_draw(const struct moment *moment, struct focus *focus, void
         size_t row = state->top + (size_t)i;
         node_draw(moment, &moment->nodes[rows.nodes[row]], row == rows.at, area_rows(area, i, 1));
     }
+    more_draw(state, rows.n, area_rows(area, 0, high));
     axis_draw(moment, area_rows(area, high, 1));
     float waits[MOMENT_POINTS];
     wait_make(moment, waits);
