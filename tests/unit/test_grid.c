@@ -2,6 +2,7 @@
  * Method: each case of characters one and two columns wide, of none, and of bytes that are no
  * UTF-8, at each place of a narrow area; then random texts in random areas, from a printed seed,
  * with guards all around that nothing may touch. */
+#define _GNU_SOURCE
 #include "observer/grid.h"
 
 #include <check.h>
@@ -9,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <wchar.h>
 
 static const struct pen_style style = {ROLE_TEXT, ROLE_TEXT, 0};
 
@@ -179,7 +181,10 @@ START_TEST(nothing_leaves_its_area)
                 x >= area.x && x < area.x + area.width && y >= area.y && y < area.y + area.height;
             uint32_t code = grid->cells[i].code;
             wrong = wrong || (!inside && code != '#');
-            wrong = wrong || (code == 0 && (x == 0 || grid->cells[i - 1].code < 128));
+            bool half = code == 0 && (x == 0 || wcwidth((wchar_t)grid->cells[i - 1].code) != 2);
+            bool alone =
+                wcwidth((wchar_t)code) == 2 && (x + 1 == WIDTH || grid->cells[i + 1].code != 0);
+            wrong = wrong || half || alone;
         }
         char *text = grid_text_roles(grid);
         ck_assert_msg(!wrong, "seed %lu:\n%s", (unsigned long)round, text);
