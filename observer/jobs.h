@@ -24,7 +24,15 @@ struct jobs_page {
     bool more;
     const struct job *detail; /* NULL: none, or it is gone */
     int64_t at_ms;            /* when it was read; 0: nothing was, yet */
+    bool only_running;        /* there is no more to be had than jobs that ran then */
     struct arena mem;
 };
+
+struct moment;
+
+/* Makes a page of the jobs that ran at that moment: all that a recording tells of jobs. What was in
+ * it before is released. */
+void jobs_of_moment(const struct moment *moment, const struct jobs_ask *ask,
+                    struct jobs_page *page);
 
 #endif

@@ -35,6 +35,7 @@ struct ui {
     struct past *past;
     bool control;
     int64_t ends_ms;
+    struct jobs_page recorded; /* of a recording: jobs of the moment shown */
     enum view_kind view;
     void *states[VIEWS];
     char filters[VIEWS][LINE_BYTES]; /* of the views not shown */
@@ -85,6 +86,7 @@ void ui_free(struct ui *ui)
 {
     for (int i = 0; i < VIEWS; i++)
         free(ui->states[i]);
+    arena_release(&ui->recorded.mem);
     free(ui);
 }
 
@@ -204,8 +206,14 @@ static int64_t timeline_ms(const struct ui *ui)
 
 static const struct moment *moment_of(struct ui *ui)
 {
-    return past_moment(ui->past, shown_ms(ui), WINDOW_MS,
-                       ui->view == VIEW_TIMELINE ? timeline_ms(ui) : 0, ui->time == TIME_LIVE);
+    const struct moment *moment =
+        past_moment(ui->past, shown_ms(ui), WINDOW_MS,
+                    ui->view == VIEW_TIMELINE ? timeline_ms(ui) : 0, ui->time == TIME_LIVE);
+    if (ui->ends_ms != 0 && ui->view == VIEW_JOBS) {
+        jobs_of_moment(moment, &ui->focus.ask, &ui->recorded);
+        ui->focus.page = &ui->recorded;
+    }
+    return moment;
 }
 
 const struct moment *ui_moment(struct ui *ui)

@@ -371,6 +371,29 @@ static void ask_make(struct jobs_state *state, struct focus *focus, uint32_t row
     };
 }
 
+/* What the list is of. */
+static void head_draw(const struct moment *moment, const struct focus *focus,
+                      const struct jobs_state *state, struct area area)
+{
+    char at[TEXT_BYTES];
+    const struct jobs_page *page = page_of(focus);
+    if (page != NULL && page->only_running) {
+        area_print(area, 0, 0, dim, "%zu running then: a recording tells of no other jobs",
+                   page->n);
+        return;
+    }
+    int x = area_print(area, 0, 0, dim, "%s, %s first, page %zu%s, read at %s%s",
+                       shown[state->shown].name, state->oldest ? "oldest" : "newest",
+                       state->page + 1, page != NULL && page->more ? " (PgDn: more)" : "",
+                       page != NULL ? text_clock(at, page->at_ms) : "-",
+                       moment->live ? "" : ", not in the past");
+    if (focus->n_marks > 0)
+        area_print(area, x, 0, (struct pen_style){ROLE_WARN, ROLE_TEXT, STYLE_BOLD}, "  %zu marked",
+                   focus->n_marks);
+    else
+        area_text(area, x, 0, dim, "  Tab: others  s: turn");
+}
+
 static void jobs_draw(const struct moment *moment, struct focus *focus, void *own, struct area area)
 {
     struct jobs_state *state = own;
@@ -382,18 +405,8 @@ static void jobs_draw(const struct moment *moment, struct focus *focus, void *ow
         detail_draw(moment, focus, state, area);
         return;
     }
-    char at[TEXT_BYTES];
     const struct jobs_page *page = page_of(focus);
-    int x = area_print(area, 0, 0, dim, "%s, %s first, page %zu%s, read at %s%s",
-                       shown[state->shown].name, state->oldest ? "oldest" : "newest",
-                       state->page + 1, page != NULL && page->more ? " (PgDn: more)" : "",
-                       page != NULL ? text_clock(at, page->at_ms) : "-",
-                       moment->live ? "" : ", not in the past");
-    if (focus->n_marks > 0)
-        area_print(area, x, 0, (struct pen_style){ROLE_WARN, ROLE_TEXT, STYLE_BOLD}, "  %zu marked",
-                   focus->n_marks);
-    else
-        area_text(area, x, 0, dim, "  Tab: others  s: turn");
+    head_draw(moment, focus, state, area);
     if (list.n == 0) {
         area_text(area, 2, 2, dim, page == NULL ? "reading ..." : "no such job");
         return;
