@@ -301,8 +301,9 @@ static int observer_open(struct observer *observer, const struct feed_config *co
     uri_redact(shown, sizeof(shown), observer->uri);
     if (async_start(store_open, observer, &observer->async, &err) < 0)
         return cli_fail(&err);
-    if (record != NULL && recording_new(record, shown, clock_utc_ms(), RECORDING_BYTES_MAX,
-                                        &observer->recording, &err) < 0)
+    if (record != NULL &&
+        recording_new(record, shown, clock_utc_ms(), clock_utc_ms() - config->since_ms,
+                      RECORDING_BYTES_MAX, &observer->recording, &err) < 0)
         return cli_fail(&err);
     observer->past = past_new(shown, PAST_BYTES);
     observer->feed = feed_new(observer->async, observer->past, config);

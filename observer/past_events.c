@@ -153,7 +153,9 @@ static void ranges_compare(struct past *past, const struct track *track, const s
     for (size_t i = 0; i < n_old; i++) {
         if (holder(after, old[i].range.a) != NULL)
             continue;
-        bool dead = after->state == NODE_DEAD, back = old[i].returning != 0;
+        /* Who stopped in order has given back what it had not done. */
+        bool dead = after->state == NODE_DEAD && strcmp(track->cause, "stopped") != 0,
+             back = old[i].returning != 0;
         range_event(past, track, after->at_ms,
                     dead   ? EVENT_RESCUED
                     : back ? EVENT_RETURNED
@@ -233,6 +235,8 @@ static void events_of(struct past *past, const struct track *track, const struct
     if (before == NULL) {
         int64_t created_ms = track->identity.created_ms;
         /* What was there before our time began did not come just now. */
+        if (after->state == NODE_DEAD)
+            state_event(past, track, after, after); /* it came and went unseen */
         if (created_ms == 0 || after->at_ms - created_ms > CAME_MS || after->state == NODE_DEAD)
             return;
         event.kind = EVENT_NODE_CAME;

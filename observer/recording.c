@@ -390,8 +390,8 @@ size_t recording_bytes(const struct recording *recording)
     return recording->bytes;
 }
 
-int recording_new(const char *path, const char *store, int64_t at_ms, size_t bytes_max,
-                  struct recording **ret_recording, struct error *err)
+int recording_new(const char *path, const char *store, int64_t at_ms, int64_t since_ms,
+                  size_t bytes_max, struct recording **ret_recording, struct error *err)
 {
     int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
     if (fd < 0 && errno == EEXIST)
@@ -407,7 +407,7 @@ int recording_new(const char *path, const char *store, int64_t at_ms, size_t byt
     recording->last_ms = at_ms;
     snprintf(recording->path, sizeof(recording->path), "%s", path);
     struct wire_start start = {
-        .format = RECORDING_FORMAT, .program = STINT_VERSION, .at_ms = at_ms};
+        .format = RECORDING_FORMAT, .program = STINT_VERSION, .at_ms = at_ms, .since_ms = since_ms};
     struct arena mem = {0};
     snprintf(start.store, sizeof(start.store), "%s", store);
     file_write(recording, (struct bytes){(const uint8_t *)RECORDING_MAGIC, RECORDING_MAGIC_BYTES});

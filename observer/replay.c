@@ -250,6 +250,8 @@ static int step(struct replay *replay, struct past *past, struct error *err)
 {
     struct frame frame;
     struct wire_end end;
+    if (replay->last_ms == 0)
+        past_since(past, replay->start.since_ms);
     int rc = next_frame(replay, &frame, err);
     if (rc < 0)
         return rc;

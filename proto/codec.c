@@ -66,11 +66,12 @@ static bool text_of(char *to, size_t size, const char *from)
 struct bytes wire_start_encode(const struct wire_start *start, struct arena *mem)
 {
     Stint__RecordingStart message = STINT__RECORDING_START__INIT;
-    message.has_format = message.has_at_ms = true;
+    message.has_format = message.has_at_ms = message.has_since_ms = true;
     message.format = start->format;
     message.program = (char *)start->program;
     message.store = (char *)start->store;
     message.at_ms = start->at_ms;
+    message.since_ms = start->since_ms;
     return pack(&message.base, mem);
 }
 
@@ -87,6 +88,7 @@ int wire_start_decode(struct bytes bytes, struct wire_start *ret_start)
     if (good) {
         start.format = message->format;
         start.at_ms = message->at_ms;
+        start.since_ms = message->since_ms;
         *ret_start = start;
     }
     arena_release(&mem);

@@ -15,7 +15,7 @@ struct wire_start {
     uint32_t format;
     char program[32];
     char store[256];
-    int64_t at_ms;
+    int64_t at_ms, since_ms;
 };
 
 struct wire_end {

@@ -85,7 +85,61 @@ STINT_STORE=sqlite:/nowhere.db expect_status 0 stint observe --replay "$WORK/run
 nodes_of "$WORK/out" >"$WORK/replayed"
 diff "$WORK/live" "$WORK/replayed" >&2 || fail "the recording tells otherwise: $(cat "$WORK/out")"
 grep -q "RECORDING, its end" "$WORK/out" || fail "it does not say that it is a recording"
+
+say "in a terminal: every view, and keys that say what it is"
+screen()
+{
+    tmux -S "$WORK/tmux" capture-pane -p -t o
+}
+keys()
+{
+    tmux -S "$WORK/tmux" send-keys -t o "$@"
+}
+# shows PATTERN: within some seconds.
+shows()
+{
+    on_screen() { screen | grep -qE -- "$1"; }
+    holds_within 20 on_screen "$1" || fail "no '$1' on the screen: $(screen)"
+}
+terminal_over()
+{
+    tmux -S "$WORK/tmux" kill-server 2>/dev/null
+}
+at_end+=(terminal_over)
+command -v tmux >/dev/null || skip "tmux is not there"
+tmux -S "$WORK/tmux" -f /dev/null new-session -d -s o -x 120 -y 36 \
+    "env TERM=tmux-256color STINT_STORE='$STINT_STORE' LC_ALL=C.UTF-8 PS1='shell> ' bash --norc" ||
+    fail "tmux does not start"
+keys "$program observe --replay $WORK/run.stint; echo ended=\$?" Enter
+shows 'RECORDING, its end'
+shows 'alpha.*waiting'
+keys L
+shows 'this is a recording: here it ends'
+keys P
+shows 'needs --control|this is a recording|--control'
+keys 2
+shows 'default .*done'
+keys 3
+shows 'jobs  '
+keys 6
+shows 'beta is dead'
+keys ,
+shows 'STOPPED .* before its end'
+keys Space
+shows 'PLAY x1'
+keys 4
+shows 'running then: a recording tells of no other jobs'
+keys 5
+shows 'default +open'
+keys q
+shows 'ended=0'
 mv "$WORK/away.db" "$WORK/store.db"
+keys "clear; $program observe --record $WORK/screen.stint; echo ended=\$?" Enter
+shows 'LIVE'
+keys q
+shows 'screen.stint holds .* KiB'
+shows 'ended=0'
+expect_status 0 stint observe --replay "$WORK/screen.stint" --once
 
 say "what makes no sense is refused"
 size=$(stat -c %s "$WORK/run.stint")

@@ -44,7 +44,7 @@ static struct recording *begin(size_t bytes_max)
 {
     struct recording *recording;
     struct error err = {0};
-    int rc = recording_new(path, "sqlite:/s.db", LIFELIKE_START_MS, bytes_max, &recording, &err);
+    int rc = recording_new(path, "sqlite:/s.db", LIFELIKE_START_MS, 0, bytes_max, &recording, &err);
     ck_assert_msg(rc == 0, "%s", err.text);
     return recording;
 }
@@ -384,7 +384,7 @@ START_TEST(nothing_is_overwritten)
     struct recording *recording;
     struct error err = {0};
     file_write((const uint8_t *)"precious", 8);
-    ck_assert_int_eq(recording_new(path, "", 1, RECORDING_BYTES_MAX, &recording, &err),
+    ck_assert_int_eq(recording_new(path, "", 1, 0, RECORDING_BYTES_MAX, &recording, &err),
                      ERR_DUPLICATE);
     ck_assert_uint_eq(file_bytes(), 8);
 }
