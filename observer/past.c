@@ -673,10 +673,36 @@ bool past_is_complete(const struct past *past, int32_t lane)
     return track != NULL && track->complete;
 }
 
+/* The end of the range in which a living node holds that id by now; 0: none does. */
+static int64_t held_until(const struct past *past, int64_t id)
+{
+    for (size_t i = 0; i < past->n_tracks; i++) {
+        const struct track *track = past->tracks[i];
+        const struct state *last = track->n > 0 ? &track->states[track->n - 1] : NULL;
+        if (last == NULL || last->state == NODE_DEAD)
+            continue;
+        const struct node_range *ranges = (const struct node_range *)last->ranges->data;
+        for (size_t k = 0; k < last->ranges->n; k++)
+            if (range_holds(ranges[k].range, id))
+                return ranges[k].range.b;
+    }
+    return 0;
+}
+
 int64_t past_stints_gap(const struct past *past, int32_t lane, int64_t from)
 {
+    enum { HOPS_MAX = 64 }; /* then it is read from there */
     struct lane_track *track = lane_find(past, lane);
-    return track != NULL ? finished_gap(&track->finished, from) : from;
+    if (track == NULL)
+        return from;
+    for (int i = 0; i < HOPS_MAX; i++) {
+        from = finished_gap(&track->finished, from);
+        int64_t until = from <= ID_SEQ_MAX ? held_until(past, id_make(lane, from)) : 0;
+        if (until == 0)
+            break;
+        from = id_seq(until - 1) + 1;
+    }
+    return from;
 }
 
 size_t past_bytes(const struct past *past)

@@ -75,7 +75,9 @@ int64_t past_last_ms(const struct past *past);
 int64_t past_version_seq(const struct past *past, int64_t node);
 bool past_has_stint(const struct past *past, const struct stint_row *row);
 bool past_is_complete(const struct past *past, int32_t lane);
-/* The first id of that lane, as a sequence number, of which no finished range is known. */
+/* The first id of that lane from `from` on, as a sequence number, of which no finished range is
+ * known and that no living node holds: of what is held there is none, so a long job does not have
+ * all that ended behind it looked for again and again. */
 int64_t past_stints_gap(const struct past *past, int32_t lane, int64_t from);
 
 /* The first loud event after at_ms, or the last one before; 0: none. */

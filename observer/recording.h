@@ -17,9 +17,9 @@ enum {
 
 struct recording;
 
-/* Begins a recording in a new file. store: without its password. since_ms: as past_since. bytes_max: how long the file gets
- * at most; not below RECORDING_BYTES_MIN. ERR_DUPLICATE: there is such a file already; it is left
- * as it is. ERR_IO, ERR_FULL. */
+/* Begins a recording in a new file. store: without its password. since_ms: where the past begins
+ * (past_since). bytes_max: how long the file gets at most; not below RECORDING_BYTES_MIN.
+ * ERR_DUPLICATE: there is such a file already; it is left as it is. ERR_IO, ERR_FULL. */
 enum { RECORDING_BYTES_MIN = 1024 };
 int recording_new(const char *path, const char *store, int64_t at_ms, int64_t since_ms,
                   size_t bytes_max, struct recording **ret_recording, struct error *err)

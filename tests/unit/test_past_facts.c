@@ -312,6 +312,33 @@ START_TEST(whose_record_is_gone_is_dead)
 }
 END_TEST
 
+/* A job that takes long holds one range; what ended behind it is not looked for again. */
+START_TEST(what_is_held_has_not_ended)
+{
+    struct writer writer;
+    struct past *past = past_new("", 64 << 20);
+    struct stint_row rows[] = {{.range = {id_make(2, 1), id_make(2, 5), false}},
+                               {.range = {id_make(2, 9), id_make(2, 20), false}},
+                               {.range = {id_make(2, 25), id_make(2, 40), false}}};
+    ck_assert(past_add_stints(past, rows, 3));
+    ck_assert_int_eq(past_stints_gap(past, 2, 1), 5);
+    writer_begin(&writer, 7, "alpha", NOW_MS);
+    holds(&writer, id_make(2, 5), id_make(2, 9));
+    holds(&writer, id_make(2, 40), id_make(2, 50));
+    tell_reading(past, &writer, NOW_MS, true);
+    ck_assert_int_eq(past_stints_gap(past, 2, 1), 20);
+    rows[0].range = (struct range){id_make(2, 20), id_make(2, 25), false};
+    ck_assert(past_add_stints(past, rows, 1));
+    ck_assert_int_eq(past_stints_gap(past, 2, 1), 50);
+    writer.node.state = NODE_DEAD; /* what it held is another's by now */
+    writer.node.since_ms = writer.node.beat_ms = NOW_MS + T;
+    tell_reading(past, &writer, NOW_MS + T, true);
+    ck_assert_int_eq(past_stints_gap(past, 2, 1), 5);
+    writer_end(&writer);
+    past_free(past);
+}
+END_TEST
+
 /* ---- bounds --------------------------------------------------------------------------------- */
 
 START_TEST(what_was_before_is_one_state)
@@ -471,6 +498,7 @@ int main(void)
     tcase_add_test(tcase, who_had_nothing_to_say_was_alive);
     tcase_add_test(tcase, who_died_was_silent_since_its_last_heartbeat);
     tcase_add_test(tcase, whose_record_is_gone_is_dead);
+    tcase_add_test(tcase, what_is_held_has_not_ended);
     tcase_add_test(tcase, what_was_before_is_one_state);
     tcase_add_test(tcase, memory_is_bounded_and_what_is_new_stays);
     tcase_add_test(tcase, nonsense_is_passed_over);
