@@ -312,6 +312,34 @@ START_TEST(whose_record_is_gone_is_dead)
 }
 END_TEST
 
+/* What a node tells of a lane it saw some time ago: by then another had taken from the pool. */
+START_TEST(who_looked_earlier_tells_nothing_new)
+{
+    struct writer first, second;
+    struct range pool[] = {{id_make(0, 5), id_make(0, 9), false}};
+    struct history_lane fresh = {0, id_make(0, 50), id_make(0, 90), NULL, 0};
+    struct history_lane stale = {0, id_make(0, 40), id_make(0, 90), pool, 1};
+    struct lane lane = {.number = 0, .name = {"default", 5, 0}};
+    struct past *past = past_new("", 64 << 20);
+    lane.head = lane.tail = id_make(0, 90);
+    writer_begin(&first, 7, "alpha", NOW_MS);
+    writer_begin(&second, 8, "beta", NOW_MS);
+    write_at(&first, NOW_MS, &fresh);
+    write_at(&second, NOW_MS + 1, &stale);
+    tell_versions(past, _i == 0 ? &first : &second);
+    tell_versions(past, _i == 0 ? &second : &first);
+    struct past_reading now = {.at_ms = NOW_MS + T, .lanes = &lane, .n_lanes = 1};
+    ck_assert(past_add_reading(past, &now));
+    const struct moment *moment = at(past, NOW_MS + 2);
+    ck_assert_uint_eq(moment->n_lanes, 1);
+    ck_assert_int_eq(moment->lanes[0].head, 50);
+    ck_assert_uint_eq(moment->lanes[0].n_held, 0);
+    writer_end(&first);
+    writer_end(&second);
+    past_free(past);
+}
+END_TEST
+
 /* A job that takes long holds one range; what ended behind it is not looked for again. */
 START_TEST(what_is_held_has_not_ended)
 {
@@ -498,6 +526,7 @@ int main(void)
     tcase_add_test(tcase, who_had_nothing_to_say_was_alive);
     tcase_add_test(tcase, who_died_was_silent_since_its_last_heartbeat);
     tcase_add_test(tcase, whose_record_is_gone_is_dead);
+    tcase_add_loop_test(tcase, who_looked_earlier_tells_nothing_new, 0, 2);
     tcase_add_test(tcase, what_is_held_has_not_ended);
     tcase_add_test(tcase, what_was_before_is_one_state);
     tcase_add_test(tcase, memory_is_bounded_and_what_is_new_stays);

@@ -507,6 +507,13 @@ START_TEST(a_bomb_is_refused)
         body[i] = 0x0a; /* field 1, of a length */
         body[i + 1] = 0;
     }
+    struct arena mem = {0};
+    struct wire_fact *facts;
+    size_t n;
+    ck_assert_int_lt(wire_facts_decode((struct bytes){body, LIMIT_FRAME_BYTES}, &mem, &facts, &n),
+                     0);
+    ck_assert_uint_le(mem.bytes, 64 << 20);
+    arena_release(&mem);
     ck_assert_int_lt(replay_facts((struct bytes){body, LIMIT_FRAME_BYTES}), 0);
     free(body);
 }
