@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
+#include "cli/observe_json.h"
 #include "observer/feed.h"
 #include "observer/recording.h"
 #include "observer/term.h"
@@ -237,6 +238,10 @@ static int once(struct observer *observer)
     if (past_last_ms(observer->past) == 0)
         return status;
     ui_clock(observer->ui, store_ms(observer));
+    if (observer->cli->json) {
+        moment_print_json(ui_moment(observer->ui));
+        return status;
+    }
     setlocale(LC_CTYPE, "");
     bool ascii = strcmp(nl_langinfo(CODESET), "UTF-8") != 0;
     char *text = ui_text(observer->ui, ONCE_WIDTH, ascii);
@@ -365,7 +370,8 @@ static int run(struct cli *cli)
     }
     observer.ui = ui_new(observer.past, observer.control, observer.replay != NULL ? 1 : 0);
     ui_jobs_page(observer.ui, observer.feed != NULL ? feed_jobs(observer.feed) : NULL);
-    status = cli_option(cli, "once") != NULL ? once(&observer) : observe(&observer);
+    bool one = cli_option(cli, "once") != NULL || cli->json;
+    status = one ? once(&observer) : observe(&observer);
     return observer_close(&observer, status);
 }
 
@@ -375,6 +381,8 @@ const struct cli_command observe_command = {
     .summary = "See the cluster in the terminal, now and then",
     .example = "  stint observe\n  stint observe --once\n  stint observe --record today.stint\n"
                "  stint observe --replay today.stint",
+    .notes = "--json prints the cluster once, as one object.",
     .options = options,
+    .json = true,
     .run = run,
 };

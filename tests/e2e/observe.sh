@@ -162,8 +162,8 @@ say "signals: the terminal comes back, whatever ends it"
 for signal in TERM SEGV; do
     keys "$program observe; echo ended=\$?" Enter
     shows 'LIVE'
-    pkill_own() { pgrep -f "^$program observe" -P "$(tmux -S "$WORK/tmux" list-panes -t o -F '#{pane_pid}')"; }
-    pid=$(pkill_own) || fail "no observer runs"
+    own_pid() { pgrep -f "^$program observe" -P "$(tmux -S "$WORK/tmux" list-panes -t o -F '#{pane_pid}')"; }
+    pid=$(own_pid) || fail "no observer runs"
     kill -"$signal" "$pid"
     shows 'ended=(0|143|139)'
     keys clear Enter
@@ -175,5 +175,9 @@ done
 say "once, for scripts"
 stint observe --once >"$WORK/once" || fail "observe --once failed"
 grep -q 'gamma' "$WORK/once" || fail "no gamma in: $(cat "$WORK/once")"
+stint observe --json >"$WORK/once.json" || fail "observe --json failed"
+[ "$(json_fields slots <"$WORK/once.json")" = 2 ] || fail "not 2 slots: $(cat "$WORK/once.json")"
+grep -q '"name": *"gamma"' "$WORK/once.json" || fail "no gamma in: $(cat "$WORK/once.json")"
+grep -q '"event": *"' "$WORK/once.json" || fail "no events in: $(cat "$WORK/once.json")"
 expect_refusal 3 stint observe </dev/null
 stop_node gamma
