@@ -8,12 +8,12 @@ unset TMUX
 
 screen()
 {
-    tmux -S "$WORK/tmux" capture-pane -p -t "${1:-o}"
+    tmux -S "$WORK/tmux$started" capture-pane -p -t "${1:-o}"
 }
 
 keys()
 {
-    tmux -S "$WORK/tmux" send-keys -t o "$@"
+    tmux -S "$WORK/tmux$started" send-keys -t o "$@"
 }
 
 # shows PATTERN: within some seconds.
@@ -29,12 +29,15 @@ shows_no()
     holds_within 20 not_on_screen "$1" || fail "still '$1' on the screen: $(screen)"
 }
 
+# Each start has a socket of its own: the one before may take its time to be gone.
+started=0
 # observe WIDTHxHEIGHT ARG...: a shell that starts it, so that what it leaves behind can be seen.
 observe()
 {
     local size=$1
     shift
-    tmux -S "$WORK/tmux" -f /dev/null new-session -d -s o -x "${size%x*}" -y "${size#*x}" \
+    started=$((started + 1))
+    tmux -S "$WORK/tmux$started" -f /dev/null new-session -d -s o -x "${size%x*}" -y "${size#*x}" \
         "env TERM=${TERM_KIND:-tmux-256color} STINT_STORE='$STINT_STORE' LC_ALL=C.UTF-8 \
          PS1='shell> ' bash --norc" || fail "tmux does not start"
     keys "$program observe $*; echo ended=\$?" Enter
@@ -42,7 +45,7 @@ observe()
 
 over()
 {
-    tmux -S "$WORK/tmux" kill-server 2>/dev/null
+    tmux -S "$WORK/tmux$started" kill-server 2>/dev/null
 }
 at_end+=(over)
 
@@ -139,7 +142,7 @@ keys Escape
 
 say "sizes"
 for size in 80x24 300x100 20x5 120x36; do
-    tmux -S "$WORK/tmux" resize-window -t o -x "${size%x*}" -y "${size#*x}"
+    tmux -S "$WORK/tmux$started" resize-window -t o -x "${size%x*}" -y "${size#*x}"
     keys C-l
     [ "${size%x*}" -lt 80 ] || shows 'gamma'
 done
@@ -162,7 +165,7 @@ say "signals: the terminal comes back, whatever ends it"
 for signal in TERM SEGV; do
     keys "$program observe; echo ended=\$?" Enter
     shows 'LIVE'
-    own_pid() { pgrep -f "^$program observe" -P "$(tmux -S "$WORK/tmux" list-panes -t o -F '#{pane_pid}')"; }
+    own_pid() { pgrep -f "^$program observe" -P "$(tmux -S "$WORK/tmux$started" list-panes -t o -F '#{pane_pid}')"; }
     pid=$(own_pid) || fail "no observer runs"
     kill -"$signal" "$pid"
     shows 'ended=(0|143|139)'
