@@ -97,8 +97,6 @@ struct execution {
 int notes_read(const char *path, struct execution **ret_executions, size_t *ret_n,
                int64_t *ret_strange, struct error *err) __attribute__((warn_unused_result));
 
-uint64_t random_next(uint64_t *state); /* splitmix64 (Steele, Lea, Flood 2014) */
-
 /* ---- submitting (selftest_feed.c) ------------------------------------------------------------ */
 
 /* One submit at a time, by `stint submit --jsonl FILE --token NAME`, again until it has said the

@@ -15,6 +15,7 @@
 
 #include "cli/output.h"
 #include "cli/selftest.h"
+#include "datastore/random.h"
 
 enum {
     JOBS_MIN = 20,

@@ -12,6 +12,8 @@
 #include <string.h>
 #include <sys/wait.h>
 
+#include "datastore/random.h"
+
 #include "cli/selftest.h"
 
 enum {

@@ -14,6 +14,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "datastore/random.h"
+
 #include "cli/selftest.h"
 
 #define NOTE_FORMAT "%c %010" PRIu32 " %012" PRId64 " %06" PRId32 " %010" PRId32 " %016" PRId64
@@ -50,14 +52,6 @@ static const struct {
 };
 
 enum { KINDS = sizeof(kinds) / sizeof(kinds[0]) };
-
-uint64_t random_next(uint64_t *state)
-{
-    uint64_t z = *state += UINT64_C(0x9e3779b97f4a7c15);
-    z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-    z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
-    return z ^ z >> 31;
-}
 
 struct work work_of(uint64_t seed, uint32_t number)
 {

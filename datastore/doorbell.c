@@ -23,6 +23,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "datastore/random.h"
+
 enum {
     CLEAR_MAX = 256,  /* datagrams read at once: a flood must not hold the loop */
     RECENT_MAX = 256, /* rings within DOORBELL_APART_MS */
@@ -295,15 +297,6 @@ void ringer_close(struct ringer *ringer)
     free(ringer);
 }
 
-/* splitmix64 (Steele et al. 2014): it spreads rings; nothing secret hangs on it. */
-static uint64_t ringer_random(struct ringer *ringer)
-{
-    uint64_t z = ringer->random += 0x9e3779b97f4a7c15U;
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9U;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebU;
-    return z ^ (z >> 31);
-}
-
 /* FNV-1a over what names the place: family, number, port. */
 static uint64_t address_hash(const union address *to)
 {
@@ -352,7 +345,7 @@ size_t ringer_ring_some(struct ringer *ringer, const char (*addresses)[DOORBELL_
         want = DOORBELL_RINGS_MAX;
     /* Each in turn with the chance that leaves `want` chosen of all (Knuth, selection sampling). */
     for (size_t i = 0; i < n && want > 0; i++) {
-        if (ringer_random(ringer) % (n - i) >= want)
+        if (random_next(&ringer->random) % (n - i) >= want)
             continue;
         want--;
         rung += ringer_ring(ringer, addresses[i], now_ms) ? 1 : 0;

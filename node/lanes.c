@@ -17,6 +17,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "datastore/random.h"
+
 #include "node/core_internal.h"
 
 enum {
@@ -77,6 +79,24 @@ void lane_sample(struct lane_view *lane, double ms, size_t jobs)
         lane->mean_ms = sample;
     else
         lane->mean_ms += (sample - lane->mean_ms) / WEIGHT;
+}
+
+/* The slower of the recent mean and the age of the oldest job running; < 0: not known. Before any
+ * has ended a young age says nothing: taken for a mean, a millisecond would claim the whole
+ * backlog. */
+static double job_ms(const struct core *core, const struct lane_view *lane)
+{
+    double oldest_ms = 0;
+    uint64_t now = core_now(core);
+    for (size_t i = 0; i < (size_t)core->self.slots; i++) {
+        const struct running *r = &core->running[i];
+        if (r->page != NULL && r->page->hold->lane == lane &&
+            (double)(now - r->started_at_ms) > oldest_ms)
+            oldest_ms = (double)(now - r->started_at_ms);
+    }
+    if (lane->mean_ms < 0)
+        return oldest_ms > WORK_AHEAD_MS ? oldest_ms : -1;
+    return oldest_ms > lane->mean_ms ? oldest_ms : lane->mean_ms;
 }
 
 /* ---- a crowd at a lane ----------------------------------------------------------------------- */
@@ -251,8 +271,6 @@ static void lane_seen(struct core *core, const struct lane *lane,
             ledger_entry_seen(core, view, &lane->entries[i]);
 }
 
-static double job_ms(const struct core *core, const struct lane_view *lane);
-
 /* In a crowd those who have nothing to do hardly find those few who hold more than they can start.
  * So who holds much, and sees that nothing else is left, gives half of it back unasked; and looks
  * more often when that will be so before long. */
@@ -405,24 +423,6 @@ static void own_read(struct core *core)
 
 /* ---- choosing ------------------------------------------------------------------------------- */
 
-/* The slower of the recent mean and the age of the oldest job running; < 0: not known. Before any
- * has ended a young age says nothing: taken for a mean, a millisecond would claim the whole
- * backlog. */
-static double job_ms(const struct core *core, const struct lane_view *lane)
-{
-    double oldest_ms = 0;
-    uint64_t now = core_now(core);
-    for (size_t i = 0; i < (size_t)core->self.slots; i++) {
-        const struct running *r = &core->running[i];
-        if (r->page != NULL && r->page->hold->lane == lane &&
-            (double)(now - r->started_at_ms) > oldest_ms)
-            oldest_ms = (double)(now - r->started_at_ms);
-    }
-    if (lane->mean_ms < 0)
-        return oldest_ms > WORK_AHEAD_MS ? oldest_ms : -1;
-    return oldest_ms > lane->mean_ms ? oldest_ms : lane->mean_ms;
-}
-
 /* Ids that all slots together need so long for; a job that takes no time at all counts as 10 us. */
 static int64_t ids_worth(const struct core *core, double job_ms, int work_ms)
 {
@@ -486,9 +486,7 @@ static uint64_t liking(const struct core *core, const struct lane_view *lane)
 {
     uint64_t id = (uint64_t)core->self.id, minute = (core_now(core) + id % KEEP_MS) / KEEP_MS;
     uint64_t z = id + (uint64_t)(lane->number + 1) * 0x9e3779b97f4a7c15U + minute;
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9U;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebU;
-    return z ^ (z >> 31);
+    return random_mix(z);
 }
 
 /* Of the highest priority there is. A few nodes take turns among several lanes, and so do many

@@ -10,6 +10,8 @@
 #include <bson/bson.h>
 #include <math.h>
 
+#include "datastore/random.h"
+
 #include "tests/fuzz/fuzz.h"
 
 /* libFuzzer's; not there where inputs are replayed. */
@@ -24,13 +26,9 @@ struct mutation {
     size_t n_names;
 };
 
-/* splitmix64 (Steele et al. 2014). */
 static inline uint64_t mutation_random(struct mutation *mutation, uint64_t below)
 {
-    uint64_t z = mutation->random += 0x9e3779b97f4a7c15U;
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9U;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebU;
-    return (z ^ (z >> 31)) % below;
+    return random_below(&mutation->random, below);
 }
 
 static inline int64_t mutation_number(struct mutation *mutation)

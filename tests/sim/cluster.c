@@ -11,8 +11,8 @@
 #include <string.h>
 
 #include "datastore/memory.h"
+#include "datastore/random.h"
 #include "tests/sim/cluster_internal.h"
-#include "tests/sim/random.h"
 
 /* ---- chance -------------------------------------------------------------------------------- */
 

@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "datastore/random.h"
 #include "tests/sim/cluster_internal.h"
-#include "tests/sim/random.h"
 
 enum { MILLION = 1000000 };
 

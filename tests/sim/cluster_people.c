@@ -7,8 +7,8 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "datastore/random.h"
 #include "tests/sim/cluster_internal.h"
-#include "tests/sim/random.h"
 
 enum { PATIENCE_MS = 1800 * 1000, TEND_MS = 500, REST_MS = 64000, HOUR_MS = 3600 * 1000 };
 

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tests/sim/random.h"
+#include "datastore/random.h"
 
 #define WEATHER_LIST(X)                                                                            \
     X(UNAVAILABLE, "unavailable")                                                                  \

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "datastore/random.h"
 #include "datastore/steps.h"
 #include "tests/sim/scale_internal.h"
 
@@ -33,16 +34,9 @@ enum {
 
 /* ---- jobs ----------------------------------------------------------------------------------- */
 
-static uint64_t mixed(uint64_t z) /* splitmix64, Steele et al. 2014 */
-{
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9U;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebU;
-    return z ^ (z >> 31);
-}
-
 uint64_t world_random(struct world *world)
 {
-    return mixed(world->rng += 0x9e3779b97f4a7c15U);
+    return random_next(&world->rng);
 }
 
 const char *scale_jobs_name(enum scale_jobs jobs)
@@ -58,7 +52,7 @@ uint64_t scale_job_ms(enum scale_jobs jobs, int64_t id)
     static const uint64_t fixed[] = {1, 100, 10000};
     if (jobs != JOBS_MIX)
         return fixed[jobs];
-    uint64_t x = mixed((uint64_t)id * 0x9e3779b97f4a7c15U) % 1000;
+    uint64_t x = random_mix((uint64_t)id * 0x9e3779b97f4a7c15U) % 1000;
     return x < 800 ? 10 : x < 950 ? 100 : x < 999 ? 1000 : 10000;
 }
 

@@ -15,8 +15,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "datastore/random.h"
 #include "tests/sim/minimise.h"
-#include "tests/sim/random.h"
 #include "tests/sim/report.h"
 
 enum { JOBS_MAX = 64, MINIMISE_RUNS = 4000, TRACE_LINES = 150, RUN_SECONDS = 120 };

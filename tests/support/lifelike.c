@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "datastore/random.h"
 #include "node/history.h"
 
 enum { NODES_MAX = 100, LANES_MAX = 10, RANGES_MAX = 4, POOL_MAX = 64, SLOTS = 4 };
@@ -44,10 +45,7 @@ struct sim {
 
 static int64_t below(struct sim *sim, int64_t n)
 {
-    uint64_t z = sim->seed += 0x9e3779b97f4a7c15U;
-    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9U;
-    z = (z ^ z >> 27) * 0x94d049bb133111ebU;
-    return (int64_t)((z ^ z >> 31) % (uint64_t)n);
+    return (int64_t)random_below(&sim->seed, (uint64_t)n);
 }
 
 /* ---- facts ---------------------------------------------------------------------------------- */

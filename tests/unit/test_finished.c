@@ -8,19 +8,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { IDS = 600, ROUNDS = 300, ROWS = 120, ASKED = 60 };
+#include "datastore/random.h"
 
-static uint64_t draw(uint64_t *seed)
-{
-    uint64_t z = *seed += 0x9e3779b97f4a7c15U;
-    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9U;
-    z = (z ^ z >> 27) * 0x94d049bb133111ebU;
-    return z ^ z >> 31;
-}
+enum { IDS = 600, ROUNDS = 300, ROWS = 120, ASKED = 60 };
 
 static int64_t below(uint64_t *seed, int64_t n)
 {
-    return (int64_t)(draw(seed) % (uint64_t)n);
+    return (int64_t)(random_next(seed) % (uint64_t)n);
 }
 
 struct naive {

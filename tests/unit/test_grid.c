@@ -12,6 +12,8 @@
 #include <string.h>
 #include <wchar.h>
 
+#include "datastore/random.h"
+
 static const struct pen_style style = {ROLE_TEXT, ROLE_TEXT, 0};
 
 /* What a text becomes in that many columns. */
@@ -117,17 +119,9 @@ END_TEST
 
 /* ---- random --------------------------------------------------------------------------------- */
 
-static uint64_t draw(uint64_t *seed)
-{
-    uint64_t z = *seed += 0x9e3779b97f4a7c15U;
-    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9U;
-    z = (z ^ z >> 27) * 0x94d049bb133111ebU;
-    return z ^ z >> 31;
-}
-
 static int between(uint64_t *seed, int from, int to)
 {
-    return from + (int)(draw(seed) % (uint64_t)(to - from + 1));
+    return from + (int)(random_next(seed) % (uint64_t)(to - from + 1));
 }
 
 static void text_random(uint64_t *seed, char text[40])

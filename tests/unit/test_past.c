@@ -10,21 +10,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "datastore/random.h"
+
 enum { NODES = 4, STATES = 60, ROUNDS = 60, ASKED = 40, TIMELINE_MS = 100000 };
 
 static const int64_t start_ms = INT64_C(1700000000000);
 
-static uint64_t draw(uint64_t *seed)
-{
-    uint64_t z = *seed += 0x9e3779b97f4a7c15U;
-    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9U;
-    z = (z ^ z >> 27) * 0x94d049bb133111ebU;
-    return z ^ z >> 31;
-}
-
 static int64_t below(uint64_t *seed, int64_t n)
 {
-    return (int64_t)(draw(seed) % (uint64_t)n);
+    return (int64_t)(random_next(seed) % (uint64_t)n);
 }
 
 /* ---- states, beside a list of them ---------------------------------------------------------- */

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "datastore/random.h"
 #include "tests/support/lifelike.h"
 
 enum { FUZZ_KEYS = 200000, WIDTH_MAX = 300, HEIGHT_MAX = 100 };
@@ -365,17 +366,9 @@ END_TEST
 
 /* ---- the fuzzer ----------------------------------------------------------------------------- */
 
-static uint64_t draw(uint64_t *seed)
-{
-    uint64_t z = *seed += 0x9e3779b97f4a7c15U;
-    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9U;
-    z = (z ^ z >> 27) * 0x94d049bb133111ebU;
-    return z ^ z >> 31;
-}
-
 static int between(uint64_t *seed, int from, int to)
 {
-    return from + (int)(draw(seed) % (uint64_t)(to - from + 1));
+    return from + (int)(random_next(seed) % (uint64_t)(to - from + 1));
 }
 
 static void resize(struct screen *screen, uint64_t *seed)
