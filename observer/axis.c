@@ -5,6 +5,8 @@
  * Pure. */
 #include "observer/axis.h"
 
+#include "observer/array.h"
+
 static const char *const names[ID_KINDS] = {
     [ID_UNKNOWN] = "unknown",     [ID_DONE] = "done",           [ID_FAILED] = "failed",
     [ID_CANCELLED] = "cancelled", [ID_VOID] = "void",           [ID_GRANTED] = "granted",
@@ -20,33 +22,13 @@ const char *id_kind_name(enum id_kind kind)
 /* How many of the ascending numbers are in [a, b). */
 static size_t count_between(const int64_t *numbers, size_t n, int64_t a, int64_t b)
 {
-    size_t bounds[2];
-    for (int side = 0; side < 2; side++) {
-        int64_t wanted = side == 0 ? a : b;
-        size_t low = 0, high = n;
-        while (low < high) {
-            size_t middle = low + (high - low) / 2;
-            if (numbers[middle] < wanted)
-                low = middle + 1;
-            else
-                high = middle;
-        }
-        bounds[side] = low;
-    }
-    return bounds[1] - bounds[0];
+    return array_below(numbers, n, sizeof(*numbers), b) -
+           array_below(numbers, n, sizeof(*numbers), a);
 }
 
 static size_t held_at(const struct moment_lane *lane, int64_t a)
 {
-    size_t low = 0, high = lane->n_held;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (lane->held[middle].b <= a)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
+    return ARRAY_UNTIL(lane->held, lane->n_held, b, a);
 }
 
 static void finished_put(const struct moment_lane *lane, struct axis_part *part, int64_t a,

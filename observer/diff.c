@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "observer/array.h"
 #include "observer/text.h"
 
 struct diff_node {
@@ -90,15 +91,8 @@ static void sums_draw(const struct diff_base *base, const struct moment *now, st
 
 static const struct diff_node *node_then(const struct diff_base *base, int64_t id)
 {
-    size_t low = 0, high = base->n_nodes;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (base->nodes[middle].id < id)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low < base->n_nodes && base->nodes[low].id == id ? &base->nodes[low] : NULL;
+    size_t at = ARRAY_BELOW(base->nodes, base->n_nodes, id, id);
+    return at < base->n_nodes && base->nodes[at].id == id ? &base->nodes[at] : NULL;
 }
 
 static int change_draw(struct area area, int x, const char *name, const char *from, const char *to)

@@ -19,6 +19,7 @@ enum {
     ALL_NODES_MS = 10000, /* between readings of dead ones, too */
     HISTORY_ROWS = 512,   /* of a page */
     STINTS_PAGE = 2048,
+    STINTS_LANES = 64, /* the first ones; of others no finished ranges are read */
     RETRY_MS = 1000,
     TAP_BEFORE_MS = 120000, /* a whole version is no longer ago than a minute */
 };
@@ -51,8 +52,8 @@ struct feed {
     bool history_done;
 
     struct reader stints;
-    int32_t lane_next;                                        /* whose turn it is */
-    int64_t stints_from[LIMIT_LANES > 64 ? 64 : LIMIT_LANES]; /* of the first lanes: to go on at */
+    int32_t lane_next;                 /* whose turn it is */
+    int64_t stints_from[STINTS_LANES]; /* to go on at */
     int32_t n_lanes;
 
     struct reader jobs;
@@ -273,8 +274,7 @@ static void stints_done(struct ds_run *run, void *ctx)
 static void stints_start(struct feed *feed)
 {
     int32_t lane = feed->lane_next;
-    enum { LANES = sizeof(feed->stints_from) / sizeof(feed->stints_from[0]) };
-    if (lane >= feed->n_lanes || lane >= LANES) {
+    if (lane >= feed->n_lanes || lane >= STINTS_LANES) {
         feed->lane_next = 0;
         feed->stints.due_ms = feed->now_ms + feed->config.poll_ms;
         return;

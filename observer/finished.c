@@ -7,18 +7,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "observer/array.h"
+
 /* Index of the first row that ends past that id. */
 static size_t row_at(const struct finished *finished, int64_t seq)
 {
-    size_t low = 0, high = finished->n;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (finished->rows[middle].b <= seq)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
+    return ARRAY_UNTIL(finished->rows, finished->n, b, seq);
 }
 
 /* Each row takes in the one behind it where the two meet. */

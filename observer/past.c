@@ -12,20 +12,10 @@
 #include <string.h>
 
 #include "datastore/steps.h"
+#include "observer/array.h"
 #include "observer/past_internal.h"
 
 enum { GONE_MS = 60000 };
-
-static void *grown(void *items, size_t n, size_t *max, size_t size)
-{
-    if (n < *max)
-        return items;
-    *max = *max > 0 ? *max * 2 : 8;
-    items = realloc(items, *max * size);
-    if (items == NULL)
-        abort();
-    return items;
-}
 
 /* ---- blocks --------------------------------------------------------------------------------- */
 
@@ -178,15 +168,7 @@ static struct lane_track *lane_get(struct past *past, int32_t number)
 /* How many states are at or before that time. */
 static size_t states_until(const struct track *track, int64_t at_ms)
 {
-    size_t low = 0, high = track->n;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (track->states[middle].at_ms <= at_ms)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
+    return ARRAY_UNTIL(track->states, track->n, at_ms, at_ms);
 }
 
 const struct state *state_at(const struct track *track, int64_t at_ms)
@@ -197,15 +179,7 @@ const struct state *state_at(const struct track *track, int64_t at_ms)
 
 static size_t lane_states_until(const struct lane_track *lane, int64_t at_ms)
 {
-    size_t low = 0, high = lane->n;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (lane->states[middle].at_ms <= at_ms)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
+    return ARRAY_UNTIL(lane->states, lane->n, at_ms, at_ms);
 }
 
 const struct lane_state *lane_at(const struct lane_track *lane, int64_t at_ms)
@@ -302,7 +276,7 @@ static void state_add(struct past *past, struct track *track, const struct node 
         .running = block_of(past, before != NULL ? before->running : NULL, node->running,
                             node->n_running, sizeof(*node->running)),
     };
-    track->states = grown(track->states, track->n, &track->max, sizeof(state));
+    track->states = array_grown(track->states, track->n, &track->max, sizeof(state));
     memmove(track->states + at + 1, track->states + at, (track->n - at) * sizeof(state));
     track->states[at] = state;
     track->n++;
@@ -347,7 +321,7 @@ static void lane_state_add(struct past *past, struct lane_track *lane, int64_t a
         lane_state_drop(past, lane, --at);
     while (at < lane->n && lane_older(&lane->states[at], head, tail))
         lane_state_drop(past, lane, at);
-    lane->states = grown(lane->states, lane->n, &lane->max, sizeof(*lane->states));
+    lane->states = array_grown(lane->states, lane->n, &lane->max, sizeof(*lane->states));
     memmove(lane->states + at + 1, lane->states + at, (lane->n - at) * sizeof(*lane->states));
     lane->states[at] = (struct lane_state){at_ms, head, tail, block};
     lane->n++;

@@ -8,21 +8,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "observer/array.h"
 #include "observer/past_internal.h"
 
 enum { CAME_MS = 3000, UNTOLD_MAX = 16384 };
 
 size_t events_until(const struct events *events, int64_t at_ms)
 {
-    size_t low = 0, high = events->n;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (events->items[middle].at_ms <= at_ms)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
+    return ARRAY_UNTIL(events->items, events->n, at_ms, at_ms);
 }
 
 static bool is_quiet(const struct moment_event *event)
@@ -42,12 +35,7 @@ static const char *copy_of(const char *text)
 static void event_put(struct past *past, struct events *events, size_t at,
                       const struct moment_event *event)
 {
-    if (events->n == events->max) {
-        events->max = events->max > 0 ? events->max * 2 : 64;
-        events->items = realloc(events->items, events->max * sizeof(*events->items));
-        if (events->items == NULL)
-            abort();
-    }
+    events->items = array_grown(events->items, events->n, &events->max, sizeof(*event));
     memmove(events->items + at + 1, events->items + at, (events->n - at) * sizeof(*events->items));
     events->items[at] = *event;
     events->items[at].text = copy_of(event->text);

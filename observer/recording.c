@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "datastore/record_bson.h"
+#include "observer/array.h"
 #include "observer/recording_internal.h"
 #include "proto/codec.h"
 #include "proto/frame.h"
@@ -140,15 +141,7 @@ void recording_tick(struct recording *recording, uint64_t now_ms)
 /* Where it is, or belongs. */
 static size_t written_at(const struct written_list *list, int64_t key)
 {
-    size_t low = 0, high = list->n;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (list->items[middle].key < key)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
+    return ARRAY_BELOW(list->items, list->n, key, key);
 }
 
 static struct written *written_find(const struct written_list *list, int64_t key)
@@ -162,12 +155,7 @@ static struct written *written_get(struct written_list *list, int64_t key)
     size_t at = written_at(list, key);
     if (at < list->n && list->items[at].key == key)
         return &list->items[at];
-    if (list->n == list->max) {
-        list->max = list->max > 0 ? 2 * list->max : 16;
-        list->items = realloc(list->items, list->max * sizeof(*list->items));
-        if (list->items == NULL)
-            abort();
-    }
+    list->items = array_grown(list->items, list->n, &list->max, sizeof(*list->items));
     memmove(list->items + at + 1, list->items + at, (list->n - at) * sizeof(*list->items));
     list->items[at] = (struct written){.key = key, .number = (uint32_t)list->n};
     list->n++;

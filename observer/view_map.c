@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "observer/array.h"
 #include "observer/axis.h"
 #include "observer/list.h"
 #include "observer/text.h"
@@ -188,16 +189,9 @@ static const struct job *row_of(const struct moment *moment, const struct focus 
     const struct jobs_page *page = focus->page;
     if (page == NULL || memcmp(&page->ask, &focus->ask, sizeof(page->ask)) != 0)
         return NULL;
-    size_t low = 0, high = page->n;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (page->jobs[middle].id < id)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    bool there = low < page->n && page->jobs[low].id == id;
-    const struct job *job = there ? &page->jobs[low] : NULL;
+    size_t at = ARRAY_BELOW(page->jobs, page->n, id, id);
+    bool there = at < page->n && page->jobs[at].id == id;
+    const struct job *job = there ? &page->jobs[at] : NULL;
     bool ended = job != NULL && job_state_finished(job->state) && job->finished_ms <= moment->at_ms;
     return ended ? job : NULL;
 }
