@@ -43,7 +43,7 @@ static void running_write(struct json *json, const struct view *view, const stru
     json_array_close(json);
 }
 
-void node_write_json(struct json *json, const struct view *view, const struct node *node)
+void node_write_who(struct json *json, const struct node *node)
 {
     char id[32];
     snprintf(id, sizeof(id), "%" PRId64, node->id);
@@ -55,10 +55,20 @@ void node_write_json(struct json *json, const struct view *view, const struct no
     json_time(json, "since", node->since_ms);
     json_text(json, "cause", node->cause[0] != '\0' ? node->cause : NULL);
     json_number(json, "slots", node->slots);
-    running_write(json, view, node);
+}
+
+void node_write_work(struct json *json, const struct node *node)
+{
     json_number(json, "done", node->done);
     json_number(json, "failed", node->failed);
     json_real(json, "rate", node->rate);
+}
+
+void node_write_json(struct json *json, const struct view *view, const struct node *node)
+{
+    node_write_who(json, node);
+    running_write(json, view, node);
+    node_write_work(json, node);
     ranges_write(json, view, node);
 }
 

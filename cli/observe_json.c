@@ -2,10 +2,9 @@
  * Ids of nodes are strings, ids of jobs are sequence numbers within their lane. */
 #include "cli/observe_json.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 
-#include "cli/output.h"
+#include "cli/counts.h"
 #include "observer/text.h"
 
 static const char *const kinds[EVENT_KINDS] = {
@@ -21,23 +20,12 @@ static const char *const kinds[EVENT_KINDS] = {
 static void node_print(struct json *json, const struct moment_node *seen)
 {
     const struct node *node = &seen->node;
-    char id[32];
-    snprintf(id, sizeof(id), "%" PRId64, node->id);
     json_object_open(json, NULL);
-    json_text(json, "name", node->name);
-    json_text(json, "id", id);
-    json_text(json, "host", node->host);
-    json_number(json, "pid", node->pid);
-    json_text(json, "state", node_state_name(node->state));
-    json_time(json, "since", node->since_ms);
-    json_text(json, "cause", node->cause[0] != '\0' ? node->cause : NULL);
+    node_write_who(json, node);
     json_time(json, "heartbeat", node->beat_ms);
-    json_number(json, "slots", node->slots);
     json_number(json, "running", (int64_t)node->n_running);
     json_number(json, "ranges", (int64_t)node->n_ranges);
-    json_number(json, "done", node->done);
-    json_number(json, "failed", node->failed);
-    json_real(json, "rate", node->rate);
+    node_write_work(json, node);
     json_object_close(json);
 }
 

@@ -270,6 +270,51 @@ kill_node()
     unset "node_pid[$1]"
 }
 
+# --- a terminal -------------------------------------------------------------------------------
+
+# terminal WIDTHxHEIGHT: a shell in a terminal of tmux, the only one of this test; or the test is
+# skipped. Each has a socket of its own: the one before may take its time to be gone.
+terminals=0
+terminal()
+{
+    command -v tmux >/dev/null || skip "tmux is not there"
+    [ "$terminals" -gt 0 ] || at_end+=(terminal_over)
+    terminals=$((terminals + 1))
+    env -u TMUX tmux -S "$WORK/tmux$terminals" -f /dev/null new-session -d -s o -x "${1%x*}" -y "${1#*x}" \
+        "env TERM=${TERM_KIND:-tmux-256color} STINT_STORE='$STINT_STORE' LC_ALL=C.UTF-8 \
+         PS1='shell> ' bash --norc" || fail "tmux does not start"
+}
+
+# in_terminal COMMAND ARG...: a command of tmux, about that terminal.
+in_terminal()
+{
+    local command=$1
+    shift
+    tmux -S "$WORK/tmux$terminals" "$command" -t o "$@"
+}
+
+terminal_over()
+{
+    tmux -S "$WORK/tmux$terminals" kill-server 2>/dev/null
+}
+
+screen()
+{
+    in_terminal capture-pane -p
+}
+
+keys()
+{
+    in_terminal send-keys "$@"
+}
+
+# shows PATTERN: within some seconds.
+shows()
+{
+    on_screen() { screen | grep -qE -- "$1"; }
+    holds_within 20 on_screen "$1" || fail "no '$1' on the screen: $(screen)"
+}
+
 # --- waiting and looking ----------------------------------------------------------------------
 
 # wait_until SECONDS COMMAND...: fails the test when it does not come true.

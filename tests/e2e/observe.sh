@@ -4,52 +4,15 @@
 # Method: the real program in a terminal of tmux, on a socket of this test; screens are read as text.
 . "$(dirname "$0")/lib.sh"
 export LC_ALL=C.UTF-8
-unset TMUX
 
-screen()
-{
-    tmux -S "$WORK/tmux$started" capture-pane -p -t "${1:-o}"
-}
-
-keys()
-{
-    tmux -S "$WORK/tmux$started" send-keys -t o "$@"
-}
-
-# shows PATTERN: within some seconds.
-shows()
-{
-    on_screen() { screen | grep -qE -- "$1"; }
-    holds_within 20 on_screen "$1" || fail "no '$1' on the screen: $(screen)"
-}
-
-shows_no()
-{
-    not_on_screen() { ! screen | grep -qE -- "$1"; }
-    holds_within 20 not_on_screen "$1" || fail "still '$1' on the screen: $(screen)"
-}
-
-# Each start has a socket of its own: the one before may take its time to be gone.
-started=0
-# observe WIDTHxHEIGHT ARG...: a shell that starts it, so that what it leaves behind can be seen.
+# observe WIDTHxHEIGHT ARG...: from a shell, so that what it leaves behind can be seen.
 observe()
 {
-    local size=$1
+    terminal "$1"
     shift
-    started=$((started + 1))
-    tmux -S "$WORK/tmux$started" -f /dev/null new-session -d -s o -x "${size%x*}" -y "${size#*x}" \
-        "env TERM=${TERM_KIND:-tmux-256color} STINT_STORE='$STINT_STORE' LC_ALL=C.UTF-8 \
-         PS1='shell> ' bash --norc" || fail "tmux does not start"
     keys "$program observe $*; echo ended=\$?" Enter
 }
 
-over()
-{
-    tmux -S "$WORK/tmux$started" kill-server 2>/dev/null
-}
-at_end+=(over)
-
-command -v tmux >/dev/null || skip "tmux is not there"
 jobs=$(pick 60 40)
 # A job lives long enough to be seen.
 seq 1 "$jobs" | submit --each - -- sh -c 'sleep 0.3' >/dev/null
@@ -142,7 +105,7 @@ keys Escape
 
 say "sizes"
 for size in 80x24 300x100 20x5 120x36; do
-    tmux -S "$WORK/tmux$started" resize-window -t o -x "${size%x*}" -y "${size#*x}"
+    in_terminal resize-window -x "${size%x*}" -y "${size#*x}"
     keys C-l
     [ "${size%x*}" -lt 80 ] || shows 'gamma'
 done
@@ -155,7 +118,7 @@ keys 'stty -a | grep -q " echo " && echo it echoes' Enter
 shows '^it echoes'
 
 say "without colours, and where nothing but ASCII can be shown"
-over
+terminal_over
 TERM_KIND=vt100 observe 80x24
 shows 'gamma'
 keys q
@@ -165,7 +128,7 @@ say "signals: the terminal comes back, whatever ends it"
 for signal in TERM SEGV; do
     keys "$program observe; echo ended=\$?" Enter
     shows 'LIVE'
-    own_pid() { pgrep -f "^$program observe" -P "$(tmux -S "$WORK/tmux$started" list-panes -t o -F '#{pane_pid}')"; }
+    own_pid() { pgrep -f "^$program observe" -P "$(in_terminal list-panes -F '#{pane_pid}')"; }
     pid=$(own_pid) || fail "no observer runs"
     kill -"$signal" "$pid"
     shows 'ended=(0|143|139)'

@@ -87,29 +87,7 @@ diff "$WORK/live" "$WORK/replayed" >&2 || fail "the recording tells otherwise: $
 grep -q "RECORDING, its end" "$WORK/out" || fail "it does not say that it is a recording"
 
 say "in a terminal: every view, and keys that say what it is"
-screen()
-{
-    tmux -S "$WORK/tmux" capture-pane -p -t o
-}
-keys()
-{
-    tmux -S "$WORK/tmux" send-keys -t o "$@"
-}
-# shows PATTERN: within some seconds.
-shows()
-{
-    on_screen() { screen | grep -qE -- "$1"; }
-    holds_within 20 on_screen "$1" || fail "no '$1' on the screen: $(screen)"
-}
-terminal_over()
-{
-    tmux -S "$WORK/tmux" kill-server 2>/dev/null
-}
-at_end+=(terminal_over)
-command -v tmux >/dev/null || skip "tmux is not there"
-tmux -S "$WORK/tmux" -f /dev/null new-session -d -s o -x 120 -y 36 \
-    "env TERM=tmux-256color STINT_STORE='$STINT_STORE' LC_ALL=C.UTF-8 PS1='shell> ' bash --norc" ||
-    fail "tmux does not start"
+terminal 120x36
 keys "$program observe --replay $WORK/run.stint; echo ended=\$?" Enter
 shows 'RECORDING, its end'
 shows 'alpha.*waiting'

@@ -59,13 +59,9 @@ static inline struct bytes take_bytes(struct bytes *input, size_t len)
     return taken;
 }
 
-/* What stands before the next `stop`, which goes, too; else all. With a NUL, in memory of its own:
- * to be freed. Bytes behind a NUL in it are not seen. */
-static inline char *take_text(struct bytes *input, uint8_t stop)
+/* With a NUL, in memory of its own: to be freed. Bytes behind a NUL in it are not seen. */
+static inline char *text_of(struct bytes taken)
 {
-    const uint8_t *end = input->len > 0 ? memchr(input->data, stop, input->len) : NULL;
-    struct bytes taken = take_bytes(input, end != NULL ? (size_t)(end - input->data) : input->len);
-    (void)take_byte(input);
     char *text = malloc(taken.len + 1);
     REQUIRE(text != NULL);
     if (taken.len > 0)
@@ -74,15 +70,18 @@ static inline char *take_text(struct bytes *input, uint8_t stop)
     return text;
 }
 
+/* What stands before the next `stop`, which goes, too; else all. As text_of. */
+static inline char *take_text(struct bytes *input, uint8_t stop)
+{
+    const uint8_t *end = input->len > 0 ? memchr(input->data, stop, input->len) : NULL;
+    struct bytes taken = take_bytes(input, end != NULL ? (size_t)(end - input->data) : input->len);
+    (void)take_byte(input);
+    return text_of(taken);
+}
+
 static inline char *take_rest(struct bytes *input)
 {
-    struct bytes taken = take_bytes(input, input->len);
-    char *text = malloc(taken.len + 1);
-    REQUIRE(text != NULL);
-    if (taken.len > 0)
-        memcpy(text, taken.data, taken.len);
-    text[taken.len] = '\0';
-    return text;
+    return text_of(take_bytes(input, input->len));
 }
 
 /* ---- the world ------------------------------------------------------------------------------- */
