@@ -5,7 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/counts.h"
+#include "cli/cli.h"
+#include "cli/node_print.h"
 #include "cli/output.h"
 
 enum { LOOK_MS = 50 };

@@ -1,146 +1,30 @@
-/* `stint queue list|create|pause|resume`, and the counts of queues that `stint status` shows too.
- *
- * Counts are kept, never counted: lanes say what was handed out and what waits, nodes what they
- * hold, finished ranges what came of them. Single-threaded. */
+/* `stint queue list|create|pause|resume`. Single-threaded. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/counts.h"
-#include "cli/output.h"
-
-/* ---- counts ---------------------------------------------------------------------------------- */
-
-static int64_t lane_waiting(const struct lane *lane)
-{
-    int64_t ids = lane->tail - lane->head;
-    for (size_t i = 0; i < lane->n_pool; i++)
-        ids += range_count(lane->pool[i]);
-    return ids;
-}
-
-static int64_t lane_held(const struct view *view, int32_t lane)
-{
-    int64_t ids = 0;
-    for (size_t i = 0; i < view->n_nodes; i++)
-        for (size_t j = 0; j < view->nodes[i].n_ranges; j++)
-            if (id_lane(view->nodes[i].ranges[j].range.a) == lane)
-                ids += range_count(view->nodes[i].ranges[j].range);
-    return ids;
-}
-
-static void lane_count(struct queue_counts *counts, const struct view *view,
-                       const struct lane *lane, const struct ds_stints_read *totals)
-{
-    counts->submitted += id_seq(lane->tail) - 1;
-    counts->waiting += lane_waiting(lane);
-    counts->held += lane_held(view, lane->number);
-    for (size_t i = 0; i < totals->ret_n; i++) {
-        const struct stint_row *row = &totals->ret_rows[i];
-        if (id_lane(row->range.a) != lane->number)
-            continue;
-        counts->done += row->done;
-        counts->failed += row->failed;
-        counts->cancelled += row->cancelled;
-    }
-}
-
-int counts_read(struct datastore *ds, const struct view *view, struct counts *ret_counts,
-                struct error *err)
-{
-    struct counts counts = {0};
-    struct ds_step queues = {.kind = DS_QUEUES_READ};
-    struct ds_step totals = {
-        .kind = DS_STINTS_READ,
-        .stints_read = {.lane = -1, .totals_only = true, .rows_max = LIMIT_LANES}};
-    int rc = datastore_step(ds, &queues, &counts.mem, err);
-    if (rc == 0)
-        rc = datastore_step(ds, &totals, &counts.mem, err);
-    if (rc < 0) {
-        arena_release(&counts.mem);
-        return rc;
-    }
-    counts.n = queues.queues_read.ret_n;
-    counts.queues = arena_alloc(&counts.mem, (counts.n + 1) * sizeof(*counts.queues));
-    for (size_t q = 0; q < counts.n; q++) {
-        counts.queues[q].queue = &queues.queues_read.ret_queues[q];
-        for (size_t i = 0; i < view->n_lanes; i++)
-            if (strcmp(view->lanes[i].name.queue, counts.queues[q].queue->name) == 0)
-                lane_count(&counts.queues[q], view, &view->lanes[i], &totals.stints_read);
-    }
-    *ret_counts = counts;
-    return 0;
-}
-
-void counts_clear(struct counts *counts)
-{
-    arena_release(&counts->mem);
-    *counts = (struct counts){0};
-}
-
-void counts_print_table(const struct counts *counts)
-{
-    static const char *const columns[] = {"QUEUE", "STATE", "SUBMITTED", "WAITING",
-                                          "HELD",  "DONE",  "FAILED",    "CANCELLED"};
-    struct table table;
-    table_open(&table, columns, 8, 0xfc);
-    for (size_t i = 0; i < counts->n; i++) {
-        const struct queue_counts *q = &counts->queues[i];
-        table_cell(&table, "%s", q->queue->name);
-        table_cell(&table, "%s", q->queue->paused ? "paused" : "open");
-        table_cell(&table, "%" PRId64, q->submitted);
-        table_cell(&table, "%" PRId64, q->waiting);
-        table_cell(&table, "%" PRId64, q->held);
-        table_cell(&table, "%" PRId64, q->done);
-        table_cell(&table, "%" PRId64, q->failed);
-        table_cell(&table, "%" PRId64, q->cancelled);
-    }
-    table_close(&table);
-}
-
-void counts_write_json(struct json *json, const struct queue_counts *q)
-{
-    json_text(json, "name", q->queue->name);
-    json_bool(json, "paused", q->queue->paused);
-    json_number(json, "submitted", q->submitted);
-    json_number(json, "waiting", q->waiting);
-    json_number(json, "held", q->held);
-    json_number(json, "done", q->done);
-    json_number(json, "failed", q->failed);
-    json_number(json, "cancelled", q->cancelled);
-    json_time(json, "changed", q->queue->changed_ms);
-    json_text(json, "changed_by", q->queue->changed_by[0] != '\0' ? q->queue->changed_by : NULL);
-}
+#include "cli/cli.h"
+#include "cli/now.h"
 
 /* ---- list ------------------------------------------------------------------------------------ */
 
 static int list_run(struct cli *cli)
 {
-    struct datastore *ds = NULL;
-    struct view view = {0};
-    struct counts counts = {0};
-    struct error err = {0};
-    int status = cli_open(cli, DS_READ_ONLY, &ds);
+    struct now now;
+    int status = now_read(cli, &now);
     if (status != CLI_OK)
         return status;
-    int rc = view_read(ds, true, &view, &err);
-    if (rc == 0)
-        rc = counts_read(ds, &view, &counts, &err);
-    if (rc < 0)
-        status = cli_fail(&err);
-    for (size_t i = 0; rc == 0 && cli->json && i < counts.n; i++) {
+    for (size_t i = 0; cli->json && i < now.moment->n_queues; i++) {
         struct json json;
         json_open(&json, stdout);
-        counts_write_json(&json, &counts.queues[i]);
+        queue_write_json(&json, &now.moment->queues[i]);
         json_close(&json);
     }
-    if (rc == 0 && !cli->json)
-        counts_print_table(&counts);
-    counts_clear(&counts);
-    view_clear(&view);
-    datastore_close(ds);
-    return status;
+    if (!cli->json)
+        queues_print_table(now.moment);
+    now_clear(&now);
+    return CLI_OK;
 }
 
 /* ---- create, pause, resume ------------------------------------------------------------------- */

@@ -4,7 +4,7 @@
 
 #include <stdio.h>
 
-#include "cli/counts.h"
+#include "cli/node_print.h"
 #include "observer/text.h"
 
 static const char *const kinds[EVENT_KINDS] = {

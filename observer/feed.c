@@ -14,6 +14,7 @@
 #include <time.h>
 
 #include "datastore/error.h"
+#include "observer/reading.h"
 
 enum {
     ALL_NODES_MS = 10000, /* between readings of dead ones, too */
@@ -27,7 +28,7 @@ enum {
 struct reader {
     struct feed *feed;
     struct ds_run run;
-    struct ds_step steps[4];
+    struct ds_step steps[READING_STEPS];
     bool under_way;
     uint64_t due_ms;
 };
@@ -118,38 +119,14 @@ static void reader_push(struct reader *reader, size_t n_steps,
 
 /* ---- now ------------------------------------------------------------------------------------ */
 
-static void clock_note(struct feed *feed, const struct ds_nodes_read *nodes)
-{
-    int64_t now_ms = utc_ms();
-    for (size_t i = 0; i < nodes->ret_n; i++) {
-        int64_t ahead_ms = nodes->ret_nodes[i].beat_ms - now_ms;
-        if (nodes->ret_nodes[i].state != NODE_DEAD && ahead_ms > feed->store_ahead_ms)
-            feed->store_ahead_ms = ahead_ms;
-    }
-}
-
 static void reading_done(struct ds_run *run, void *ctx)
 {
     struct reader *reader = ctx;
     struct feed *feed = reader->feed;
     if (returned(reader)) {
-        const struct ds_nodes_read *nodes = &run->steps[0].nodes_read;
-        const struct ds_lanes_read *lanes = &run->steps[1].lanes_read;
-        const struct ds_queues_read *queues = &run->steps[2].queues_read;
-        const struct ds_stints_read *totals = &run->steps[3].stints_read;
-        clock_note(feed, nodes);
-        struct past_reading reading = {
-            .at_ms = feed_store_ms(feed),
-            .nodes = nodes->ret_nodes,
-            .n_nodes = nodes->ret_n,
-            .lanes = lanes->ret_lanes,
-            .n_lanes = lanes->ret_n,
-            .queues = queues->ret_queues,
-            .n_queues = queues->ret_n,
-            .totals = totals->ret_rows,
-            .n_totals = totals->ret_n,
-            .all = !nodes->live_only,
-        };
+        int64_t now_ms = utc_ms();
+        struct past_reading reading = reading_of(run->steps, now_ms + feed->store_ahead_ms);
+        feed->store_ahead_ms = reading.at_ms - now_ms;
         if (feed->from_ms == 0) {
             feed->from_ms = reading.at_ms - feed->config.since_ms;
             past_since(feed->past, feed->from_ms);
@@ -157,15 +134,15 @@ static void reading_done(struct ds_run *run, void *ctx)
         if (feed->tap.reading != NULL)
             feed->tap.reading(feed->tap.ctx, &reading);
         past_add_reading(feed->past, &reading);
-        feed->want_all = nodes->live_only && nodes->ret_n < feed->n_live;
-        if (nodes->live_only)
-            feed->n_live = nodes->ret_n;
+        feed->want_all = !reading.all && reading.n_nodes < feed->n_live;
+        if (!reading.all)
+            feed->n_live = reading.n_nodes;
         if (feed->lost) {
             feed->lost = false;
             feed->history_done = false; /* what happened meanwhile */
             feed->after_node = feed->after_seq = 0;
         }
-        feed->n_lanes = (int32_t)lanes->ret_n;
+        feed->n_lanes = (int32_t)reading.n_lanes;
         reader->due_ms = feed->want_all ? 0 : feed->now_ms + feed->config.poll_ms;
     }
     reader_over(reader);
@@ -177,15 +154,8 @@ static void reading_start(struct feed *feed)
         feed->want_all || feed->all_at_ms == 0 || feed->now_ms - feed->all_at_ms >= ALL_NODES_MS;
     if (all)
         feed->all_at_ms = feed->now_ms;
-    feed->reading.steps[0] =
-        (struct ds_step){.kind = DS_NODES_READ, .nodes_read = {.live_only = !all}};
-    feed->reading.steps[1] = (struct ds_step){.kind = DS_LANES_READ, .lanes_read = {.lane = -1}};
-    feed->reading.steps[2] = (struct ds_step){.kind = DS_QUEUES_READ};
-    feed->reading.steps[3] = (struct ds_step){
-        .kind = DS_STINTS_READ,
-        .stints_read = {.lane = -1, .totals_only = true, .rows_max = LIMIT_LANES},
-    };
-    reader_push(&feed->reading, 4, reading_done);
+    reading_ask(feed->reading.steps, all);
+    reader_push(&feed->reading, READING_STEPS, reading_done);
 }
 
 /* ---- before --------------------------------------------------------------------------------- */

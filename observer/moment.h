@@ -47,6 +47,8 @@ struct moment_held {
 struct moment_lane {
     int32_t number;
     struct lane_name name;
+    const char **types; /* every type ever submitted here, as far as it is known */
+    size_t n_types;
     int64_t head, tail;       /* sequence numbers */
     struct moment_held *held; /* by a; they do not overlap */
     size_t n_held;
@@ -58,7 +60,7 @@ struct moment_lane {
 
 struct moment_queue {
     struct queue queue;
-    int64_t waiting, held, running, done, failed, cancelled;
+    int64_t submitted, waiting, held, running, done, failed, cancelled;
     double rate_in, rate_out; /* submitted, ended, a second, lately */
 };
 

@@ -83,6 +83,7 @@ static void lane_free(struct past *past, struct lane_track *lane)
     past->bytes -= lane->n * sizeof(*lane->states);
     free(lane->states);
     finished_clear(&lane->finished);
+    arena_release(&lane->types_mem);
     free(lane);
 }
 
@@ -147,11 +148,29 @@ static struct track *track_get(struct past *past, int64_t node)
     return track;
 }
 
+/* How many lanes have a lower number. */
+static size_t lane_index(const struct past *past, int32_t number)
+{
+    size_t low = 0, high = past->n_lanes;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (past->lanes[middle]->number < number)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+struct lane_track *lane_find(const struct past *past, int32_t number)
+{
+    size_t at = lane_index(past, number);
+    return at < past->n_lanes && past->lanes[at]->number == number ? past->lanes[at] : NULL;
+}
+
 static struct lane_track *lane_get(struct past *past, int32_t number)
 {
-    size_t at = 0;
-    while (at < past->n_lanes && past->lanes[at]->number < number)
-        at++;
+    size_t at = lane_index(past, number);
     if (at < past->n_lanes && past->lanes[at]->number == number)
         return past->lanes[at];
     struct lane_track *lane = calloc(1, sizeof(*lane));
@@ -444,6 +463,8 @@ static bool node_take(struct past *past, const struct node *node, int64_t at_ms)
         return false;
     identity_take(past, track, node);
     int64_t told_ms = node->beat_ms;
+    if (node->state != NODE_DEAD && at_ms > track->seen_ms)
+        track->seen_ms = at_ms;
     if (node->state == NODE_DEAD) {
         told_ms = node->since_ms > 0 ? node->since_ms : at_ms;
         if (track->died_ms != told_ms)
@@ -483,6 +504,18 @@ static bool beat_take(struct past *past, const struct past_beat *beat)
     return true;
 }
 
+/* Of a lane, types only become more. */
+static void types_take(struct lane_track *track, const struct lane *lane)
+{
+    if (lane->n_types <= track->n_types || lane->n_types > LIMIT_TYPES)
+        return;
+    /* The earlier list stays: a moment may show it. */
+    track->types = arena_alloc(&track->types_mem, lane->n_types * sizeof(*track->types));
+    for (size_t i = 0; i < lane->n_types; i++)
+        track->types[i] = arena_string(&track->types_mem, lane->types[i]);
+    track->n_types = lane->n_types;
+}
+
 static bool lane_take(struct past *past, const struct lane *lane, int64_t at_ms)
 {
     if (!lane_good(lane->number, lane->head, lane->tail, lane->pool, lane->n_pool))
@@ -490,6 +523,7 @@ static bool lane_take(struct past *past, const struct lane *lane, int64_t at_ms)
     struct lane_track *track = lane_get(past, lane->number);
     track->name = lane->name;
     track->named = true;
+    types_take(track, lane);
     lane_state_add(past, track, at_ms, id_seq(lane->head), id_seq(lane->tail), lane->pool,
                    lane->n_pool);
     return true;
@@ -625,14 +659,6 @@ int64_t past_version_seq(const struct past *past, int64_t node)
 {
     const struct track *track = track_find(past, node);
     return track != NULL ? track->seq : 0;
-}
-
-static struct lane_track *lane_find(const struct past *past, int32_t number)
-{
-    for (size_t i = 0; i < past->n_lanes; i++)
-        if (past->lanes[i]->number == number)
-            return past->lanes[i];
-    return NULL;
 }
 
 bool past_has_stint(const struct past *past, const struct stint_row *row)

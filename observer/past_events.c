@@ -117,9 +117,9 @@ static void range_event(struct past *past, const struct track *track, int64_t at
         .at_ms = at_ms, .kind = kind, .node = track->node, .range = *range, .text = text};
     int64_t n = range->b - range->a;
     snprintf(first, sizeof(first), "%" PRId64, id_seq(range->a));
-    for (size_t i = 0; i < past->n_lanes; i++)
-        if (past->lanes[i]->number == id_lane(range->a) && past->lanes[i]->named)
-            id_format(first, &past->lanes[i]->name, id_seq(range->a));
+    const struct lane_track *lane = lane_find(past, id_lane(range->a));
+    if (lane != NULL && lane->named)
+        id_format(first, &lane->name, id_seq(range->a));
     snprintf(text, sizeof(text), "%s %s %" PRId64 " job%s: %s", track->identity.name, what, n,
              n == 1 ? "" : "s", first);
     size_t len = strlen(text);

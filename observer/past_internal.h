@@ -36,6 +36,7 @@ struct track {
     struct arena mem;
     char cause[160];
     int64_t died_ms;      /* 0: not known to have */
+    int64_t seen_ms;      /* the last reading of the store in which it lived; 0: none */
     struct state *states; /* by at_ms */
     size_t n, max;
     struct version version; /* the newest that was added, to put the next one over */
@@ -56,6 +57,9 @@ struct lane_track {
     int32_t number;
     bool named;
     struct lane_name name;
+    const char **types;
+    size_t n_types;
+    struct arena types_mem;
     struct lane_state *states; /* by at_ms */
     size_t n, max;
     struct finished finished;
@@ -98,6 +102,7 @@ void block_drop(struct past *past, struct block *block);
 struct track *track_find(const struct past *past, int64_t node); /* NULL: none */
 /* The last state at or before that time; NULL: none. */
 const struct state *state_at(const struct track *track, int64_t at_ms);
+struct lane_track *lane_find(const struct past *past, int32_t number); /* NULL: none */
 const struct lane_state *lane_at(const struct lane_track *lane, int64_t at_ms);
 
 /* past_check.c: false: it cannot be. */

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "observer/array.h"
 #include "observer/past_internal.h"
 
 enum {
@@ -91,6 +92,15 @@ static int64_t beat_at(const struct track *track, const struct state *state, int
     return later_ms > beat_ms ? later_ms : beat_ms;
 }
 
+/* Until when, at most at_ms, it is known to have been there. Who is known to have lived later was
+ * not silent: it had nothing to say. */
+static int64_t alive_until(const struct track *track, const struct state *state, int64_t at_ms)
+{
+    if (state_after(track, state) != NULL || track->seen_ms >= at_ms)
+        return at_ms;
+    return track->seen_ms > state->at_ms ? track->seen_ms : state->at_ms;
+}
+
 static void node_make(const struct track *track, const struct state *state, struct moment_node *ret,
                       int64_t at_ms, int64_t window_ms)
 {
@@ -145,10 +155,8 @@ static void nodes_make(const struct past *past, struct moment *moment)
         moment->done += state->done; /* of those long dead, too */
         moment->failed += state->failed;
         bool dead = track->died_ms != 0 && track->died_ms <= moment->at_ms;
-        /* Who is known to have lived later was not silent: it had nothing to say. */
-        int64_t since_ms = dead                                ? moment->at_ms - track->died_ms
-                           : state_after(track, state) != NULL ? 0
-                                                               : moment->at_ms - state->at_ms;
+        int64_t since_ms =
+            moment->at_ms - (dead ? track->died_ms : alive_until(track, state, moment->at_ms));
         /* A cluster that has nobody alive still shows who was there last. */
         if (since_ms > (dead ? DEAD_SHOWN_MS : SILENT_MS_MAX) &&
             !(moment->stale_ms != 0 && !dead) && state->ranges->n == 0)
@@ -234,47 +242,92 @@ static size_t held_settle(struct moment_held *held, size_t n)
     return kept;
 }
 
-static void lane_make(struct moment *moment, const struct lane_track *track,
-                      const struct lane_state *state, struct moment_lane *lane)
+/* What nodes hold and run in all lanes, each by its stored id: a lane takes its part of it. */
+struct holdings {
+    struct moment_held *held; /* a and b are stored ids */
+    int64_t *running;
+    size_t n_held, n_running;
+};
+
+static struct holdings holdings_gather(struct moment *moment)
 {
-    const struct range *pool = (const struct range *)state->pool->data;
-    size_t n = state->pool->n, running = 0;
+    struct holdings all = {0};
+    size_t n_held = 0, n_running = 0;
     for (size_t i = 0; i < moment->n_nodes; i++) {
-        n += moment->nodes[i].node.n_ranges;
-        running += moment->nodes[i].node.n_running;
+        n_held += moment->nodes[i].node.n_ranges;
+        n_running += moment->nodes[i].node.n_running;
     }
-    *lane = (struct moment_lane){.number = track->number,
-                                 .name = track->name,
-                                 .head = state->head,
-                                 .tail = state->tail,
-                                 .finished = (struct finished *)&track->finished,
-                                 .complete = track->complete};
-    lane->held = arena_alloc(&moment->mem, (n + 1) * sizeof(*lane->held));
-    lane->running = arena_alloc(&moment->mem, (running + 1) * sizeof(*lane->running));
+    all.held = arena_alloc(&moment->mem, (n_held + 1) * sizeof(*all.held));
+    all.running = arena_alloc(&moment->mem, (n_running + 1) * sizeof(*all.running));
     for (size_t i = 0; i < moment->n_nodes; i++) {
         const struct node *node = &moment->nodes[i].node;
         for (size_t k = 0; k < node->n_ranges; k++) {
             const struct node_range *r = &node->ranges[k];
-            if (id_lane(r->range.a) == track->number)
-                lane->held[lane->n_held++] = (struct moment_held){
-                    .a = id_seq(r->range.a),
-                    .b = id_seq(r->range.b - 1) + 1,
-                    .node = (int32_t)i,
-                    .returning = r->returning != 0,
-                    .suspect = r->range.suspect || node->state == NODE_DEAD,
-                };
+            all.held[all.n_held++] = (struct moment_held){
+                .a = r->range.a,
+                .b = r->range.b,
+                .node = (int32_t)i,
+                .returning = r->returning != 0,
+                .suspect = r->range.suspect || node->state == NODE_DEAD,
+            };
         }
         for (size_t k = 0; k < node->n_running; k++)
-            if (id_lane(node->running[k].id) == track->number)
-                lane->running[lane->n_running++] = id_seq(node->running[k].id);
+            all.running[all.n_running++] = node->running[k].id;
     }
-    for (size_t i = 0; i < state->pool->n; i++)
-        lane->held[lane->n_held++] = (struct moment_held){.a = id_seq(pool[i].a),
-                                                          .b = id_seq(pool[i].b - 1) + 1,
-                                                          .node = -1,
-                                                          .suspect = pool[i].suspect};
+    qsort(all.held, all.n_held, sizeof(*all.held), held_compare);
+    qsort(all.running, all.n_running, sizeof(*all.running), id_compare);
+    return all;
+}
+
+static void held_take(const struct holdings *all, struct moment_lane *lane, struct arena *mem,
+                      const struct range *pool, size_t n_pool)
+{
+    int64_t first = id_make(lane->number, 0);
+    size_t from = ARRAY_BELOW(all->held, all->n_held, a, first), to = from;
+    while (to < all->n_held && id_lane(all->held[to].a) == lane->number)
+        to++;
+    lane->held = arena_alloc(mem, (to - from + n_pool + 1) * sizeof(*lane->held));
+    for (size_t i = from; i < to; i++)
+        lane->held[lane->n_held++] = all->held[i];
+    for (size_t i = 0; i < n_pool; i++)
+        lane->held[lane->n_held++] = (struct moment_held){
+            .a = pool[i].a, .b = pool[i].b, .node = -1, .suspect = pool[i].suspect};
+    for (size_t i = 0; i < lane->n_held; i++) {
+        lane->held[i].b = id_seq(lane->held[i].b - 1) + 1;
+        lane->held[i].a = id_seq(lane->held[i].a);
+    }
     lane->n_held = held_settle(lane->held, lane->n_held);
-    qsort(lane->running, lane->n_running, sizeof(*lane->running), id_compare);
+}
+
+/* In place, lane by lane as they ascend: what the lanes before have taken is below all ids of this
+ * one, as ids or as sequence numbers. */
+static void running_take(const struct holdings *all, struct moment_lane *lane)
+{
+    size_t from = all->n_running > 0 ? array_below(all->running, all->n_running, sizeof(int64_t),
+                                                   id_make(lane->number, 0))
+                                     : 0;
+    lane->running = all->running + from;
+    while (from < all->n_running && id_lane(all->running[from]) == lane->number) {
+        all->running[from] = id_seq(all->running[from]);
+        lane->n_running++;
+        from++;
+    }
+}
+
+static void lane_make(struct moment *moment, const struct holdings *all,
+                      const struct lane_track *track, const struct lane_state *state,
+                      struct moment_lane *lane)
+{
+    *lane = (struct moment_lane){.number = track->number,
+                                 .name = track->name,
+                                 .types = track->types,
+                                 .n_types = track->n_types,
+                                 .head = state->head,
+                                 .tail = state->tail,
+                                 .finished = (struct finished *)&track->finished,
+                                 .complete = track->complete};
+    held_take(all, lane, &moment->mem, (const struct range *)state->pool->data, state->pool->n);
+    running_take(all, lane);
     /* A node's record may be newer than what was last seen of the lane. */
     if (lane->n_held > 0 && lane->held[lane->n_held - 1].b > lane->head)
         lane->head = lane->held[lane->n_held - 1].b;
@@ -284,25 +337,28 @@ static void lane_make(struct moment *moment, const struct lane_track *track,
 
 static void lanes_make(const struct past *past, struct moment *moment)
 {
+    struct holdings all = holdings_gather(moment);
     moment->lanes = arena_alloc(&moment->mem, (past->n_lanes + 1) * sizeof(*moment->lanes));
     for (size_t i = 0; i < past->n_lanes; i++) {
         const struct lane_state *state = lane_at(past->lanes[i], moment->at_ms);
         if (state != NULL && past->lanes[i]->named)
-            lane_make(moment, past->lanes[i], state, &moment->lanes[moment->n_lanes++]);
+            lane_make(moment, &all, past->lanes[i], state, &moment->lanes[moment->n_lanes++]);
     }
 }
 
 /* ---- queues --------------------------------------------------------------------------------- */
 
-static struct moment_queue *queue_get(struct moment *moment, const char *name)
+static int queue_compare(const void *a, const void *b)
 {
-    for (size_t i = 0; i < moment->n_queues; i++)
-        if (strcmp(moment->queues[i].queue.name, name) == 0)
-            return &moment->queues[i];
-    struct moment_queue *queue = &moment->queues[moment->n_queues++];
-    *queue = (struct moment_queue){0};
-    snprintf(queue->queue.name, sizeof(queue->queue.name), "%s", name);
-    return queue;
+    return strcmp(((const struct moment_queue *)a)->queue.name,
+                  ((const struct moment_queue *)b)->queue.name);
+}
+
+static struct moment_queue *queue_find(struct moment *moment, const char *name)
+{
+    struct moment_queue key = {0};
+    snprintf(key.queue.name, sizeof(key.queue.name), "%s", name);
+    return bsearch(&key, moment->queues, moment->n_queues, sizeof(key), queue_compare);
 }
 
 static double per_second(int64_t now, int64_t before, int64_t ms)
@@ -335,11 +391,12 @@ static void queue_add_lane(const struct lane_track *track, struct moment *moment
                            const struct moment_lane *lane)
 {
     enum { RATE_MS = 10000 };
-    struct moment_queue *queue = queue_get(moment, lane->name.queue);
+    struct moment_queue *queue = queue_find(moment, lane->name.queue);
     const struct lane_state *before = lane_at(track, moment->at_ms - RATE_MS);
     int64_t held = 0, pooled = 0;
     for (size_t i = 0; i < lane->n_held; i++)
         *(lane->held[i].node < 0 ? &pooled : &held) += lane->held[i].b - lane->held[i].a;
+    queue->submitted += lane->tail - 1;
     queue->waiting += lane->tail - lane->head + pooled;
     queue->held += held;
     queue->running += (int64_t)lane->n_running;
@@ -351,25 +408,47 @@ static void queue_add_lane(const struct lane_track *track, struct moment *moment
     queue->rate_out += per_second(lane->head, before->head, RATE_MS);
 }
 
-static int queue_compare(const void *a, const void *b)
+/* A queue at one of its changes, or only the name that a lane has. */
+struct queue_name {
+    const char *name;
+    const struct queue_state *state; /* NULL: none */
+};
+
+static int queue_name_compare(const void *a, const void *b)
 {
-    return strcmp(((const struct moment_queue *)a)->queue.name,
-                  ((const struct moment_queue *)b)->queue.name);
+    const struct queue_name *x = a, *y = b;
+    int names = strcmp(x->name, y->name);
+    return names != 0 ? names : (x->state > y->state) - (x->state < y->state);
+}
+
+/* Each once, in the order of names, as its last change left it. */
+static void queues_list(const struct past *past, struct moment *moment)
+{
+    size_t n = 0, max = past->n_queues + moment->n_lanes + 1;
+    struct queue_name *names = arena_alloc(&moment->mem, max * sizeof(*names));
+    for (size_t i = 0; i < past->n_queues; i++)
+        if (past->queues[i].at_ms <= moment->at_ms)
+            names[n++] = (struct queue_name){past->queues[i].queue.name, &past->queues[i]};
+    for (size_t i = 0; i < moment->n_lanes; i++)
+        names[n++] = (struct queue_name){moment->lanes[i].name.queue, NULL};
+    qsort(names, n, sizeof(*names), queue_name_compare);
+    moment->queues = arena_alloc(&moment->mem, (n + 1) * sizeof(*moment->queues));
+    for (size_t i = 0; i < n; i++) {
+        if (i + 1 < n && strcmp(names[i].name, names[i + 1].name) == 0)
+            continue;
+        struct queue *queue = &moment->queues[moment->n_queues++].queue;
+        if (names[i].state != NULL)
+            *queue = names[i].state->queue;
+        else
+            snprintf(queue->name, sizeof(queue->name), "%s", names[i].name);
+    }
 }
 
 static void queues_make(const struct past *past, struct moment *moment)
 {
-    moment->queues =
-        arena_alloc(&moment->mem, (past->n_queues + past->n_lanes + 1) * sizeof(*moment->queues));
-    for (size_t i = 0; i < past->n_queues; i++)
-        if (past->queues[i].at_ms <= moment->at_ms)
-            queue_get(moment, past->queues[i].queue.name)->queue = past->queues[i].queue;
-    for (size_t i = 0, k = 0; i < moment->n_lanes; i++) {
-        while (past->lanes[k]->number != moment->lanes[i].number)
-            k++;
-        queue_add_lane(past->lanes[k], moment, &moment->lanes[i]);
-    }
-    qsort(moment->queues, moment->n_queues, sizeof(*moment->queues), queue_compare);
+    queues_list(past, moment);
+    for (size_t i = 0; i < moment->n_lanes; i++)
+        queue_add_lane(lane_find(past, moment->lanes[i].number), moment, &moment->lanes[i]);
 }
 
 /* ---- the timeline --------------------------------------------------------------------------- */

@@ -50,7 +50,7 @@ has_fields name paused submitted waiting held done failed cancelled
 valid stint node list --json
 has_fields name id pid host state since cause slots running done failed rate ranges
 valid stint status --json
-has_fields nodes queues rate
+has_fields at slots running nodes queues rate pid host ranges waiting held changed_by
 valid stint store info --json
 has_fields store schema bytes ids queues lanes nodes_live nodes_dead
 
@@ -112,3 +112,11 @@ if [ -w /dev/full ]; then
     grep -q '^stint: cannot write the output' err || fail "full disk: $(cat err)"
 fi
 stop_node one
+
+say "7. queues are counted alike wherever they are shown"
+valid stint status --json
+sed 's/.*"queues": *\[//; s/\]}$//; s/}, *{/}\n{/g' out >of_status
+valid stint queue list --json
+cmp of_status out || fail "status says $(cat of_status), queue list $(cat out)"
+counted=$(json_fields name submitted waiting held done failed <out | tr '\t\n' ' /')
+[ "$counted" = 'default 4 0 0 3 1/idle 10 10 0 0 0/other 1 1 0 0 0/' ] || fail "counted: $counted"
