@@ -107,14 +107,32 @@ static void heads_draw(const struct list *list, const struct list_state *state,
     }
 }
 
-/* The chosen row is one bar: colours of its cells would make a patchwork of it. */
-static void row_mark(struct area area)
+/* The chosen row is one bar: colours of its cells would make a patchwork of it. But a curve with
+ * light and dark exchanged would say the opposite. */
+static void row_mark(const struct list *list, const int widths[LIST_COLUMNS_MAX], struct area area)
 {
-    for (int x = 0; x < area.width; x++) {
-        struct cell *cell = &area.grid->cells[area.y * area.grid->width + area.x + x];
-        cell->fore = cell->back = ROLE_TEXT;
-        cell->style = STYLE_REVERSE;
+    bool drawing[LIST_COLUMNS_MAX] = {false};
+    int ends[LIST_COLUMNS_MAX], x = 0;
+    size_t n = 0;
+    for (size_t i = 0; i < list->n_columns; i++) {
+        if (widths[i] == 0)
+            continue;
+        x += widths[i] + 1;
+        drawing[n] = list->columns[i].drawing;
+        ends[n] = drawing[n] ? x - 1 : x; /* the space behind belongs to the bar */
+        n++;
     }
+    if (n > 0)
+        ends[n - 1] = area.width;
+    x = 0;
+    for (size_t i = 0; i < n; i++)
+        for (; x < ends[i] && x < area.width; x++) {
+            struct cell *cell = &area.grid->cells[area.y * area.grid->width + area.x + x];
+            if (drawing[i])
+                continue;
+            cell->fore = cell->back = ROLE_TEXT;
+            cell->style = STYLE_REVERSE;
+        }
 }
 
 /* More rows above or below, at the right edge. */
@@ -158,7 +176,7 @@ size_t list_draw(const struct list *list, struct list_state *state, const struct
             x += widths[k] + 1;
         }
         if (state->top + i == at && row.height > 0)
-            row_mark(row);
+            row_mark(list, widths, row);
     }
     if (area.height > 1)
         more_draw(state, n, area);

@@ -13,6 +13,7 @@ struct list_column {
     int grow;
     int priority; /* in a narrow terminal the highest leave first; 0: never */
     bool right;   /* numbers */
+    bool drawing; /* a bar or a curve: in the chosen row it stays as it is */
 };
 
 struct list {

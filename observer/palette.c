@@ -1,6 +1,7 @@
 /* Colours that are told apart also by those who do not see all of them: after Okabe and Ito (2008),
  * made lighter where they would be hard to read on black. What matters has a shape or a letter,
- * too. Pure. */
+ * too. What is done covers most of a map: it is dark where there is a dark colour, else grey.
+ * Pure. */
 #include "observer/palette.h"
 
 struct look {
@@ -19,7 +20,7 @@ static const struct look looks[ROLES] = {
     [ROLE_BUSY] = {0x56b4e9, 74, 12, 4, 0},
     [ROLE_WARN] = {0xe69f00, 214, 11, 3, STYLE_BOLD},
     [ROLE_BAD] = {0xf0602a, 202, 9, 1, STYLE_BOLD},
-    [ROLE_DONE] = {0x1f5f52, 23, 2, 2, PALETTE_DIM},
+    [ROLE_DONE] = {0x1f5f52, 23, 4, COLOUR_DEFAULT, PALETTE_DIM},
     [ROLE_FAILED] = {0xf0602a, 202, 9, 1, STYLE_BOLD},
     [ROLE_CANCELLED] = {0x9e9e9e, 247, 7, 7, 0},
     [ROLE_QUEUED] = {0xb0b0b0, 249, 7, 7, 0},

@@ -20,17 +20,17 @@ struct cluster_state {
 enum column { NODE, STATE, SINCE, SLOTS, RATE, CURVE, DONE, FAILED, RANGES, BEAT, HOST };
 
 static const struct list_column columns[] = {
-    [NODE] = {"NODE", 14, 2, 0, false},
-    [STATE] = {"STATE", 12, 0, 0, false},
-    [SINCE] = {"SINCE", 7, 0, 5, true},
-    [SLOTS] = {"BUSY", 7, 0, 0, true},
-    [RATE] = {"JOBS/S", 6, 0, 0, true},
-    [CURVE] = {"LAST MINUTE", 12, 2, 2, false},
-    [DONE] = {"DONE", 6, 0, 4, true},
-    [FAILED] = {"FAILED", 6, 0, 3, true},
-    [RANGES] = {"ANSWERS FOR", 16, 2, 6, false},
-    [BEAT] = {"BEAT", 6, 0, 7, true},
-    [HOST] = {"HOST", 8, 1, 8, false},
+    [NODE] = {"NODE", 14, 2, 0, false, false},
+    [STATE] = {"STATE", 12, 0, 0, false, false},
+    [SINCE] = {"SINCE", 7, 0, 5, true, false},
+    [SLOTS] = {"BUSY", 7, 0, 0, true, false},
+    [RATE] = {"JOBS/S", 6, 0, 0, true, false},
+    [CURVE] = {"LAST MINUTE", 12, 2, 2, false, true},
+    [DONE] = {"DONE", 6, 0, 4, true, false},
+    [FAILED] = {"FAILED", 6, 0, 3, true, false},
+    [RANGES] = {"ANSWERS FOR", 16, 2, 6, false, false},
+    [BEAT] = {"BEAT", 6, 0, 7, true, false},
+    [HOST] = {"HOST", 8, 1, 8, false, false},
 };
 
 static const struct {

@@ -24,10 +24,10 @@ struct shown {
 };
 
 static const struct list_column columns[] = {
-    {"TIME", 8, 0, 0, false},
-    {"AGO", 7, 0, 2, true},
-    {"", 1, 0, 0, false},
-    {"WHAT", 30, 1, 0, false},
+    {"TIME", 8, 0, 0, false, false},
+    {"AGO", 7, 0, 2, true, false},
+    {"", 1, 0, 0, false, false},
+    {"WHAT", 30, 1, 0, false, false},
 };
 
 static const struct {

@@ -23,15 +23,15 @@ struct jobs_state {
 enum column { MARK, ID, STATE, TYPE, RUN, NODE, CREATED, TOOK, COMMAND };
 
 static const struct list_column columns[] = {
-    [MARK] = {"", 1, 0, 0, false},
-    [ID] = {"ID", 14, 0, 0, true},
-    [STATE] = {"STATE", 9, 0, 0, false},
-    [TYPE] = {"TYPE", 8, 0, 4, false},
-    [RUN] = {"RUN", 3, 0, 3, true},
-    [NODE] = {"NODE", 12, 0, 2, false},
-    [CREATED] = {"SUBMITTED", 9, 0, 5, false},
-    [TOOK] = {"TOOK", 7, 0, 1, true},
-    [COMMAND] = {"WHAT", 20, 1, 0, false},
+    [MARK] = {"", 1, 0, 0, false, false},
+    [ID] = {"ID", 14, 0, 0, true, false},
+    [STATE] = {"STATE", 9, 0, 0, false, false},
+    [TYPE] = {"TYPE", 8, 0, 4, false, false},
+    [RUN] = {"RUN", 3, 0, 3, true, false},
+    [NODE] = {"NODE", 12, 0, 2, false, false},
+    [CREATED] = {"SUBMITTED", 9, 0, 5, false, false},
+    [TOOK] = {"TOOK", 7, 0, 1, true, false},
+    [COMMAND] = {"WHAT", 20, 1, 0, false, false},
 };
 
 static const struct {
@@ -408,7 +408,7 @@ static void jobs_draw(const struct moment *moment, struct focus *focus, void *ow
     const struct jobs_page *page = page_of(focus);
     head_draw(moment, focus, state, area);
     if (list.n == 0) {
-        area_text(area, 2, 2, dim, page == NULL ? "reading ..." : "no such job");
+        area_text(area, 2, 2, dim, page == NULL ? "reading ..." : "there is none");
         return;
     }
     size_t chosen = list_draw(&list, &state->list, focus, area_rows(area, 1, area.height - 1));

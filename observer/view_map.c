@@ -25,6 +25,7 @@ enum {
     SCALE = 1, /* below the chosen one */
     NAME = 18, /* beside a lane that has one row */
     IDS_MIN = 8,
+    MORE = 14, /* columns of "and 1234 more" */
 };
 
 struct map_state {
@@ -409,8 +410,11 @@ static void legend_draw(const struct moment *moment, unsigned kinds, struct area
     x = y > 0 ? 0 : x;
     for (size_t i = 0; i < moment->n_live; i++) {
         const struct moment_node *node = &moment->nodes[i];
-        if (x + 4 + text_columns(node->node.name) > area.width)
+        bool last = i + 1 == moment->n_live;
+        if (x + 4 + text_columns(node->node.name) + (last ? 0 : MORE) > area.width) {
+            area_print(area, x, y, dim, "and %zu more", moment->n_live - i);
             break;
+        }
         struct pen_style style = {node_role(moment, (int32_t)i), ROLE_TEXT, STYLE_BOLD};
         x += area_print(area, x, y, style, "%c", node->letter);
         x += area_print(area, x, y, dim, " %s  ", node->node.name);
@@ -483,6 +487,10 @@ static void chosen_draw(struct canvas canvas, const struct map_state *state,
     struct area area = canvas.area;
     title_draw(canvas.moment, canvas.lane, area_rows(area, 0, 1), true);
     canvas.area = area_rows(area, TITLE, stack->rows);
+    if (canvas.lane->tail <= 1) {
+        area_text(canvas.area, 2, 0, dim, "No job was submitted here yet.");
+        return;
+    }
     struct layout layout = layout_shown(canvas.lane, state);
     axis_draw(&canvas, &layout);
     scale_draw(layout.span, area_rows(area, TITLE + stack->rows, SCALE));

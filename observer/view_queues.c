@@ -13,17 +13,17 @@ struct queues_state {
 enum column { QUEUE, STATE, WAITING, HELD, RUNNING, DONE, FAILED, CANCELLED, IN, OUT, SHARE };
 
 static const struct list_column columns[] = {
-    [QUEUE] = {"QUEUE", 14, 2, 0, false},
-    [STATE] = {"STATE", 8, 0, 0, false},
-    [WAITING] = {"WAITING", 9, 0, 0, true},
-    [HELD] = {"HELD", 7, 0, 4, true},
-    [RUNNING] = {"RUNNING", 7, 0, 0, true},
-    [DONE] = {"DONE", 9, 0, 0, true},
-    [FAILED] = {"FAILED", 7, 0, 0, true},
-    [CANCELLED] = {"CANCEL.", 7, 0, 5, true},
-    [IN] = {"IN/S", 6, 0, 3, true},
-    [OUT] = {"OUT/S", 6, 0, 2, true},
-    [SHARE] = {"DONE OF ALL", 11, 2, 6, false},
+    [QUEUE] = {"QUEUE", 14, 2, 0, false, false},
+    [STATE] = {"STATE", 8, 0, 0, false, false},
+    [WAITING] = {"WAITING", 9, 0, 0, true, false},
+    [HELD] = {"HELD", 7, 0, 4, true, false},
+    [RUNNING] = {"RUNNING", 7, 0, 0, true, false},
+    [DONE] = {"DONE", 9, 0, 0, true, false},
+    [FAILED] = {"FAILED", 7, 0, 0, true, false},
+    [CANCELLED] = {"CANCEL.", 7, 0, 5, true, false},
+    [IN] = {"IN/S", 6, 0, 3, true, false},
+    [OUT] = {"OUT/S", 6, 0, 2, true, false},
+    [SHARE] = {"DONE OF ALL", 11, 2, 6, false, true},
 };
 
 static const struct moment_queue *queue_at(void *ctx, size_t row)
