@@ -292,7 +292,7 @@ static void jobs_start(struct feed *feed)
         .kind = DS_JOBS_READ,
         .jobs_read = {.range = {.a = feed->ask.a, .b = feed->ask.b},
                       .brief = feed->ask.brief,
-                      .states = feed->ask.states,
+                      .states = jobs_states_read(&feed->ask),
                       .after_id = feed->ask.after_id,
                       .newest_first = !feed->ask.oldest_first,
                       .rows_max =

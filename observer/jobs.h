@@ -14,6 +14,7 @@ struct jobs_ask {
     uint32_t rows;    /* 0: nothing is wanted */
     bool oldest_first;
     bool brief; /* without payloads and output */
+    bool then;  /* the states are those at the moment shown, not those of now */
 };
 
 /* What there was. */
@@ -24,6 +25,7 @@ struct jobs_page {
     bool more;
     const struct job *detail; /* NULL: none, or it is gone */
     int64_t at_ms;            /* when it was read; 0: nothing was, yet */
+    int64_t last_id;          /* of the last row read; 0: that of the last job */
     bool only_running;        /* there is no more to be had than jobs that ran then */
     struct arena mem;
 };
@@ -34,5 +36,14 @@ struct moment;
  * it before is released. */
 void jobs_of_moment(const struct moment *moment, const struct jobs_ask *ask,
                     struct jobs_page *page);
+
+/* Makes a page of what rows read now tell of an earlier moment. An outcome is final: so what had
+ * ended by then had ended as it has now. Of the others the moment tells which ran; the rest waited.
+ * What came after it is left out: outcomes, attempts; and jobs submitted later, unless all are asked
+ * for (created_ms tells them). run 0: it cannot be told. Borrows from `now`. */
+void jobs_then(const struct moment *moment, const struct jobs_page *now, struct jobs_page *page);
+
+/* Which rows to read for what is asked. */
+uint32_t jobs_states_read(const struct jobs_ask *ask);
 
 #endif

@@ -35,7 +35,8 @@ struct ui {
     struct past *past;
     bool control;
     int64_t ends_ms;
-    struct jobs_page recorded; /* of a recording: jobs of the moment shown */
+    const struct jobs_page *page; /* as it was read */
+    struct jobs_page then;        /* ... and as it was at the moment shown */
     enum view_kind view;
     void *states[VIEWS];
     char filters[VIEWS][LINE_BYTES]; /* of the views not shown */
@@ -86,7 +87,7 @@ void ui_free(struct ui *ui)
 {
     for (int i = 0; i < VIEWS; i++)
         free(ui->states[i]);
-    arena_release(&ui->recorded.mem);
+    arena_release(&ui->then.mem);
     free(ui);
 }
 
@@ -112,7 +113,7 @@ struct jobs_ask ui_jobs_ask(const struct ui *ui)
 
 void ui_jobs_page(struct ui *ui, const struct jobs_page *page)
 {
-    ui->focus.page = page;
+    ui->page = ui->focus.page = page;
 }
 
 /* A filter is about what one view shows: each keeps its own. */
@@ -209,10 +210,16 @@ static const struct moment *moment_of(struct ui *ui)
     const struct moment *moment =
         past_moment(ui->past, shown_ms(ui), WINDOW_MS,
                     ui->view == VIEW_TIMELINE ? timeline_ms(ui) : 0, ui->time == TIME_LIVE);
-    if (ui->ends_ms != 0 && ui->view == VIEW_JOBS) {
-        jobs_of_moment(moment, &ui->focus.ask, &ui->recorded);
-        ui->focus.page = &ui->recorded;
+    const struct jobs_page *page = ui->page;
+    bool jobs = ui->view == VIEW_JOBS;
+    if (jobs && ui->ends_ms != 0) {
+        jobs_of_moment(moment, &ui->focus.ask, &ui->then);
+        page = &ui->then;
+    } else if (jobs && ui->time != TIME_LIVE && page != NULL && page->at_ms != 0) {
+        jobs_then(moment, page, &ui->then);
+        page = &ui->then;
     }
+    ui->focus.page = page;
     return moment;
 }
 

@@ -1,6 +1,5 @@
-/* The jobs: a page of the list, and one job in detail. It is the one view that reads as it goes:
- * rows are as they are now, also while the rest shows the past. Pure: the page comes from outside.
- */
+/* The jobs: a page of the list, and one job in detail. It is the one view that reads as it goes;
+ * in the past, what the rows tell of it (jobs.h). Pure: the page comes from outside. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -93,6 +92,20 @@ static bool runs_now(const struct moment *moment, const struct job *job, int32_t
     return false;
 }
 
+/* It was submitted after the moment shown. */
+static bool later(const struct moment *moment, const struct job *job)
+{
+    return !moment->live && job->created_ms > moment->at_ms;
+}
+
+/* Seen in a node's record, or, in the past, told by its own row. */
+static bool runs(const struct moment *moment, const struct job *job)
+{
+    int32_t node;
+    bool told = !moment->live && job->state == JOB_QUEUED && job->started_ms != 0;
+    return told || runs_now(moment, job, &node);
+}
+
 static void row_text(void *ctx, size_t row, char *text, size_t size)
 {
     const struct job *job = job_at(ctx, row);
@@ -127,9 +140,12 @@ static void state_draw(const struct moment *moment, const struct job *job, struc
         [JOB_BLOCKED] = {ROLE_QUEUED, 'b'}, [JOB_DONE] = {ROLE_GOOD, '+'},
         [JOB_FAILED] = {ROLE_FAILED, 'x'},  [JOB_CANCELLED] = {ROLE_CANCELLED, '-'},
     };
-    int32_t node;
-    if (runs_now(moment, job, &node))
+    if (later(moment, job))
+        area_text(cell, 0, 0, dim, "not yet");
+    else if (runs(moment, job))
         area_text(cell, 0, 0, (struct pen_style){ROLE_BUSY, ROLE_TEXT, STYLE_BOLD}, "running");
+    else if (!moment->live && job->state == JOB_QUEUED)
+        area_text(cell, 0, 0, (struct pen_style){ROLE_QUEUED, ROLE_TEXT, 0}, "waiting");
     else
         area_text(cell, 0, 0, (struct pen_style){looks[job->state].role, ROLE_TEXT, 0},
                   job_state_name(job->state));
@@ -170,7 +186,7 @@ static void cell_draw(void *ctx, size_t row, size_t column, struct area cell)
         area_text(cell, 0, 0, plain, job->type);
         break;
     case RUN:
-        snprintf(text, sizeof(text), "%d", job->run);
+        snprintf(text, sizeof(text), job->run > 0 ? "%d" : "?", job->run);
         right_text(cell, job->run > 1 ? (struct pen_style){ROLE_WARN, ROLE_TEXT, 0} : plain, text);
         break;
     case NODE:
@@ -305,6 +321,26 @@ static void spec_put(struct lines *lines, const struct moment *moment, const str
         line_print(lines, "copy of", "%s", text_id(text, moment, spec->copy_of));
 }
 
+static void state_put(struct lines *lines, const struct moment *moment, const struct job *job)
+{
+    char at[TEXT_BYTES];
+    int32_t node = -1;
+    if (!runs_now(moment, job, &node) && runs(moment, job))
+        node = moment_node_index(moment, job->node);
+    if (later(moment, job))
+        line_print(lines, "state", "not yet submitted");
+    else if (runs(moment, job))
+        line_print(lines, "state", "running on %s",
+                   node >= 0 ? moment->nodes[node].node.name : "a node that is gone");
+    else
+        line_print(lines, "state", "%s",
+                   !moment->live && job->state == JOB_QUEUED ? "waiting"
+                                                             : job_state_name(job->state));
+    if (!moment->live)
+        line_print(lines, "as of", "%s; what came later is not shown (L: live)",
+                   text_clock(at, moment->at_ms));
+}
+
 static void times_put(struct lines *lines, const struct job *job)
 {
     char a[TEXT_BYTES], b[TEXT_BYTES];
@@ -335,21 +371,18 @@ static void detail_draw(const struct moment *moment, const struct focus *focus,
         state->detail_from = state->detail_last;
     struct lines lines = {.area = area, .skip = state->detail_from};
     char text[512], id[ID_TEXT_BYTES];
-    int32_t node;
     line_print(&lines, "job", "%s", text_id(id, moment, job->id));
-    if (runs_now(moment, job, &node))
-        line_print(&lines, "state", "running on %s", moment->nodes[node].node.name);
-    else
-        line_print(&lines, "state", "%s", job_state_name(job->state));
+    state_put(&lines, moment, job);
     line_print(&lines, "type", "%s", job->type);
     command_text(job, text, sizeof(text));
     if (text[0] != '\0')
         line_print(&lines, "command", "%s", text);
     if (job->batch != NULL)
         line_print(&lines, "batch", "%s", job->batch);
-    line_print(&lines, "run", "%d, of %d attempt%s, %d interruption%s", job->run,
-               job_max_attempts(job), job_max_attempts(job) == 1 ? "" : "s", job->interruptions,
-               job->interruptions == 1 ? "" : "s");
+    if (job->run > 0)
+        line_print(&lines, "run", "%d, of %d attempt%s, %d interruption%s", job->run,
+                   job_max_attempts(job), job_max_attempts(job) == 1 ? "" : "s", job->interruptions,
+                   job->interruptions == 1 ? "" : "s");
     if (job->spec != NULL)
         spec_put(&lines, moment, job->spec);
     times_put(&lines, job);
@@ -360,7 +393,8 @@ static void detail_draw(const struct moment *moment, const struct focus *focus,
 
 /* ---- the view ------------------------------------------------------------------------------- */
 
-static void ask_make(struct jobs_state *state, struct focus *focus, uint32_t rows)
+static void ask_make(const struct moment *moment, struct jobs_state *state, struct focus *focus,
+                     uint32_t rows)
 {
     focus->ask = (struct jobs_ask){
         .after_id = state->page > 0 ? state->pages[state->page - 1] : 0,
@@ -368,6 +402,7 @@ static void ask_make(struct jobs_state *state, struct focus *focus, uint32_t row
         .states = shown[state->shown].states,
         .rows = rows,
         .oldest_first = state->oldest,
+        .then = !moment->live,
     };
 }
 
@@ -382,11 +417,14 @@ static void head_draw(const struct moment *moment, const struct focus *focus,
                    page->n);
         return;
     }
-    int x = area_print(area, 0, 0, dim, "%s, %s first, page %zu%s, read at %s%s",
-                       shown[state->shown].name, state->oldest ? "oldest" : "newest",
-                       state->page + 1, page != NULL && page->more ? " (PgDn: more)" : "",
-                       page != NULL ? text_clock(at, page->at_ms) : "-",
-                       moment->live ? "" : ", not in the past");
+    const char *name = shown[state->shown].name;
+    if (!moment->live && shown[state->shown].states == 1U << JOB_QUEUED)
+        name = "waiting or running";
+    int x = area_print(
+        area, 0, 0, dim, "%s, %s first, page %zu%s, %s %s", name,
+        state->oldest ? "oldest" : "newest", state->page + 1,
+        page != NULL && page->more ? " (PgDn: more)" : "", moment->live ? "read at" : "as of",
+        page != NULL ? text_clock(at, moment->live ? page->at_ms : moment->at_ms) : "-");
     if (focus->n_marks > 0)
         area_print(area, x, 0, (struct pen_style){ROLE_WARN, ROLE_TEXT, STYLE_BOLD}, "  %zu marked",
                    focus->n_marks);
@@ -400,7 +438,7 @@ static void jobs_draw(const struct moment *moment, struct focus *focus, void *ow
     struct page_ctx ctx = {moment, page_of(focus), focus};
     struct list list = list_of(&ctx);
     int rows = area.height > 3 ? area.height - 2 : 1;
-    ask_make(state, focus, (uint32_t)rows);
+    ask_make(moment, state, focus, (uint32_t)rows);
     if (focus->detail) {
         detail_draw(moment, focus, state, area);
         return;
@@ -408,7 +446,11 @@ static void jobs_draw(const struct moment *moment, struct focus *focus, void *ow
     const struct jobs_page *page = page_of(focus);
     head_draw(moment, focus, state, area);
     if (list.n == 0) {
-        area_text(area, 2, 2, dim, page == NULL ? "reading ..." : "there is none");
+        bool more = page != NULL && page->more;
+        area_text(area, 2, 2, dim,
+                  page == NULL ? "reading ..."
+                  : more       ? "none on this page; PgDn: the next"
+                               : "there is none");
         return;
     }
     size_t chosen = list_draw(&list, &state->list, focus, area_rows(area, 1, area.height - 1));
@@ -418,8 +460,12 @@ static void jobs_draw(const struct moment *moment, struct focus *focus, void *ow
 static bool page_step(struct jobs_state *state, const struct focus *focus, bool on)
 {
     const struct jobs_page *page = page_of(focus);
-    if (on && page != NULL && page->more && page->n > 0 && state->page < PAGES_MAX)
-        state->pages[state->page++] = page->jobs[page->n - 1].id;
+    int64_t last = page == NULL         ? 0
+                   : page->last_id != 0 ? page->last_id
+                   : page->n > 0        ? page->jobs[page->n - 1].id
+                                        : 0;
+    if (on && last != 0 && page->more && state->page < PAGES_MAX)
+        state->pages[state->page++] = last;
     else if (!on && state->page > 0)
         state->page--;
     else
