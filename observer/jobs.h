@@ -39,8 +39,8 @@ void jobs_of_moment(const struct moment *moment, const struct jobs_ask *ask,
 
 /* Makes a page of what rows read now tell of an earlier moment. An outcome is final: so what had
  * ended by then had ended as it has now. Of the others the moment tells which ran; the rest waited.
- * What came after it is left out: outcomes, attempts; and jobs submitted later, unless all are asked
- * for (created_ms tells them). run 0: it cannot be told. Borrows from `now`. */
+ * What came after it is left out: outcomes, attempts; and jobs submitted later, unless all are
+ * asked for (created_ms tells them). run 0: it cannot be told. Borrows from `now`. */
 void jobs_then(const struct moment *moment, const struct jobs_page *now, struct jobs_page *page);
 
 /* Which rows to read for what is asked. */
