@@ -127,6 +127,13 @@ static uint64_t replay_tick(struct observer *observer)
     return 0;
 }
 
+/* Somebody goes back to where nothing has been read yet. */
+static void earlier_tick(struct observer *observer)
+{
+    if (ui_wants_earlier(observer->ui) && feed_earlier(observer->feed) == FEED_EARLIER_ASKED)
+        ui_tell(observer->ui, "reading what was before");
+}
+
 /* What is due now; in how many ms to come again. */
 static uint64_t facts_tick(struct observer *observer, uint64_t now_ms)
 {
@@ -135,6 +142,7 @@ static uint64_t facts_tick(struct observer *observer, uint64_t now_ms)
     if (observer->ui != NULL) {
         struct jobs_ask ask = ui_jobs_ask(observer->ui);
         feed_want_jobs(observer->feed, &ask);
+        earlier_tick(observer);
     }
     uint64_t wait_ms = feed_tick(observer->feed, now_ms);
     if (observer->recording == NULL)
@@ -221,7 +229,7 @@ static int once_replay(struct observer *observer)
 static int once_read(struct observer *observer)
 {
     uint64_t until_ms = clock_ms() + ONCE_MS;
-    while (past_last_ms(observer->past) == 0 && clock_ms() < until_ms) {
+    while (!feed_caught_up(observer->feed) && clock_ms() < until_ms) {
         uint64_t wait_ms = feed_tick(observer->feed, clock_ms());
         struct pollfd fd = {.fd = async_fd(observer->async), .events = POLLIN};
         if (poll(&fd, 1, (int)(wait_ms < 100 ? wait_ms : 100)) > 0)

@@ -92,3 +92,8 @@ int datastore_step(struct datastore *ds, struct ds_step *step, struct arena *mem
                    : (error_set(&run.err, step->rc, "%s", error_text(step->rc)), run.err);
     return step->rc;
 }
+
+bool ds_history_read_valid(const struct ds_history_read *read)
+{
+    return read->rows_max >= 1 && (read->node != 0 || (read->from_ms == 0 && read->until_ms == 0));
+}

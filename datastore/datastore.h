@@ -382,10 +382,15 @@ struct ds_history_add {
     int64_t thin_before_ms, drop_before_ms; /* 0: nothing goes */
 };
 
+/* A stretch of time of one node is read by from_ms and until_ms: from its last whole version at or
+ * before from_ms (else from its first), up to its first whole one at or after until_ms, without
+ * that one. So what is read tells what the node was all that time. ERR_INVALID without a node. */
 struct ds_history_read {
     int64_t node;       /* 0: all */
     int64_t after_node; /* node 0: of nodes past this id */
     int64_t after_seq;  /* versions past this */
+    int64_t from_ms;    /* 0: from its first version on */
+    int64_t until_ms;   /* 0: to its last one */
     size_t rows_max;
     struct history_row *ret_rows; /* by node, seq */
     size_t ret_n;
@@ -534,6 +539,9 @@ int ds_copying_refuse(const struct meta *meta, const char *shown, struct error *
 
 const char *ds_kind_name(enum ds_kind kind);
 bool ds_kind_writes(enum ds_kind kind);
+
+/* False: a read that gives ERR_INVALID. */
+bool ds_history_read_valid(const struct ds_history_read *read);
 
 /* Steps after which somebody may have something to do. The rest is housekeeping; heartbeats among
  * it, or idle nodes would keep each other awake. */

@@ -139,11 +139,29 @@ int memory_history_add(struct memory_call *call)
     return 0;
 }
 
+/* The numbers that a stretch of time comes to (datastore.h): from *from on, below *until. */
+static void history_stretch(const struct history_list *list, const struct ds_history_read *read,
+                            int64_t *from, int64_t *until)
+{
+    *from = 0;
+    *until = INT64_MAX;
+    for (size_t i = 0; i < list->versions.n; i++) {
+        const struct history_row *row =
+            &((const struct history_record *)list->versions.items[i])->row;
+        if (!row->whole)
+            continue;
+        if (read->from_ms != 0 && row->at_ms <= read->from_ms)
+            *from = row->seq;
+        if (read->until_ms != 0 && row->at_ms >= read->until_ms && row->seq < *until)
+            *until = row->seq;
+    }
+}
+
 int memory_history_read(struct memory_call *call)
 {
     struct ds_history_read *read = &call->step->history_read;
     const struct keyed_array *history = &call->store->history;
-    if (read->rows_max < 1)
+    if (!ds_history_read_valid(read))
         return ERR_INVALID;
     size_t n = 0, most = 0;
     for (size_t i = 0; i < history->n; i++)
@@ -154,10 +172,14 @@ int memory_history_read(struct memory_call *call)
         const struct history_list *list = (const struct history_list *)history->items[i];
         if (read->node != 0 ? list->keyed.key != read->node : list->keyed.key <= read->after_node)
             continue;
-        size_t from = keyed_at(&list->versions, read->after_seq + 1);
-        for (size_t at = from; at < list->versions.n && n < most; at++) {
+        int64_t from, until;
+        history_stretch(list, read, &from, &until);
+        from = from > read->after_seq ? from : read->after_seq + 1;
+        for (size_t at = keyed_at(&list->versions, from); at < list->versions.n && n < most; at++) {
             const struct history_record *record =
                 (const struct history_record *)list->versions.items[at];
+            if (record->row.seq >= until)
+                break;
             read->ret_rows[n] = record->row;
             read->ret_rows[n++].body = arena_bytes(call->mem, record->row.body);
         }

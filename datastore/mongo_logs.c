@@ -213,6 +213,45 @@ int mongo_history_add(struct mongo_call *call)
     return rc;
 }
 
+/* The number of a node's first (up: 1) or last (-1) whole version on one side of a time; left as
+ * it is where there is none. */
+static int whole_find(struct mongo_call *call, const char *side, int64_t at_ms, int32_t up,
+                      int64_t *seq)
+{
+    bson_t *query = BCON_NEW("node", BCON_INT64(call->step->history_read.node), "whole",
+                             BCON_BOOL(true), "at", "{", side, BCON_DATE_TIME(at_ms), "}");
+    bson_t *opts = BCON_NEW("sort", "{", "seq", BCON_INT32(up), "}");
+    int rc = mongo_find_int(call->store, MONGO_HISTORY, query, "seq", opts, seq);
+    bson_destroy(opts);
+    bson_destroy(query);
+    return rc == ERR_NOT_FOUND ? 0 : rc;
+}
+
+/* NULL, with *ret_rc, when the server does not say. */
+static bson_t *history_query(struct mongo_call *call, int *ret_rc)
+{
+    const struct ds_history_read *read = &call->step->history_read;
+    int64_t from = 0, until = INT64_MAX;
+    *ret_rc = 0;
+    if (read->from_ms != 0)
+        *ret_rc = whole_find(call, "$lte", read->from_ms, -1, &from);
+    if (*ret_rc == 0 && read->until_ms != 0)
+        *ret_rc = whole_find(call, "$gte", read->until_ms, 1, &until);
+    if (*ret_rc < 0)
+        return NULL;
+    from = from > read->after_seq ? from : read->after_seq + 1;
+    bson_t *query = bson_new();
+    if (read->node != 0)
+        BSON_APPEND_INT64(query, "node", read->node);
+    else if (read->after_node != 0)
+        BCON_APPEND(query, "node", "{", "$gt", BCON_INT64(read->after_node), "}");
+    if (until < INT64_MAX)
+        BCON_APPEND(query, "seq", "{", "$gte", BCON_INT64(from), "$lt", BCON_INT64(until), "}");
+    else
+        BCON_APPEND(query, "seq", "{", "$gte", BCON_INT64(from), "}");
+    return query;
+}
+
 int mongo_history_read(struct mongo_call *call)
 {
     struct ds_history_read *read = &call->step->history_read;
@@ -220,13 +259,11 @@ int mongo_history_read(struct mongo_call *call)
     size_t n = 0, capacity = 0;
     const bson_t *doc;
     int rc;
-    if (read->rows_max < 1)
+    if (!ds_history_read_valid(read))
         return ERR_INVALID;
-    bson_t *query = BCON_NEW("seq", "{", "$gt", BCON_INT64(read->after_seq), "}");
-    if (read->node != 0)
-        BSON_APPEND_INT64(query, "node", read->node);
-    else if (read->after_node != 0)
-        BCON_APPEND(query, "node", "{", "$gt", BCON_INT64(read->after_node), "}");
+    bson_t *query = history_query(call, &rc);
+    if (query == NULL)
+        return rc;
     bson_t *opts = BCON_NEW("sort", "{", "node", BCON_INT32(1), "seq", BCON_INT32(1), "}", "limit",
                             BCON_INT64((int64_t)read->rows_max));
     mongoc_cursor_t *cursor = mongo_find(call->store, MONGO_HISTORY, query, opts);

@@ -666,14 +666,21 @@ int sqlite_history_read(struct sqlite_call *call)
     struct ds_history_read *read = &call->step->history_read;
     struct history_row *rows = NULL;
     size_t n = 0;
-    if (read->rows_max < 1)
+    if (!ds_history_read_valid(read))
         return ERR_INVALID;
-    sqlite3_stmt *stmt = sql_use(call->store, read->node != 0 ? SQL_HISTORY_NODE : SQL_HISTORY_ALL);
+    bool stretch = read->from_ms != 0 || read->until_ms != 0;
+    sqlite3_stmt *stmt = sql_use(call->store, stretch           ? SQL_HISTORY_STRETCH
+                                              : read->node != 0 ? SQL_HISTORY_NODE
+                                                                : SQL_HISTORY_ALL);
     if (stmt == NULL)
         return ERR_UNAVAILABLE;
     bind_int(stmt, 1, read->after_seq);
     bind_int(stmt, 2, (int64_t)read->rows_max);
     bind_int(stmt, 3, read->node != 0 ? read->node : read->after_node);
+    if (stretch) {
+        bind_int(stmt, 4, read->from_ms != 0 ? read->from_ms : INT64_MIN);
+        bind_int(stmt, 5, read->until_ms != 0 ? read->until_ms : INT64_MAX);
+    }
     int rc;
     while ((rc = sql_step(call->store, stmt)) == 1) {
         rows = room_for(rows, n, sizeof(*rows), call->mem);

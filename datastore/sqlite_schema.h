@@ -113,7 +113,13 @@ enum { JOB_STATE_BASE = 10 };
     X(HISTORY_ALL, "SELECT node,seq,at,whole,body FROM history WHERE seq>?1 AND node>?3"           \
                    " ORDER BY node,seq LIMIT ?2")                                                  \
     X(HISTORY_NODE, "SELECT node,seq,at,whole,body FROM history WHERE node=?3 AND seq>?1"          \
-                    " ORDER BY seq LIMIT ?2")
+                    " ORDER BY seq LIMIT ?2")                                                      \
+    X(HISTORY_STRETCH, "SELECT node,seq,at,whole,body FROM history WHERE node=?3 AND seq>?1"       \
+                       " AND seq>=coalesce((SELECT max(seq) FROM history"                          \
+                       " WHERE node=?3 AND whole=1 AND at<=?4),0)"                                 \
+                       " AND seq<coalesce((SELECT min(seq) FROM history"                           \
+                       " WHERE node=?3 AND whole=1 AND at>=?5),9223372036854775807)"               \
+                       " ORDER BY seq LIMIT ?2")
 
 enum sql_id {
 #define X(name, text) SQL_##name,

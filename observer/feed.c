@@ -2,7 +2,9 @@
  *
  *   reading   nodes, lanes, queues: every poll_ms. Living nodes only; all of them when one is
  *             missing, and once in a while
- *   history   versions from before we came, by node, in pages, once; and again after an outage
+ *   history   versions of a stretch of time: from before we came, once; what was missed in an
+ *             outage; what was earlier, when somebody goes there. Of the nodes that have records, as
+ *             these stay for a day; of longer ago, of all that have versions
  *   stints    finished ranges, lane by lane, from the first id on that is not known to be finished
  *   jobs      the page that is looked at, as long as it is
  *
@@ -14,15 +16,37 @@
 #include <time.h>
 
 #include "datastore/error.h"
+#include "observer/array.h"
 #include "observer/reading.h"
 
 enum {
-    ALL_NODES_MS = 10000, /* between readings of dead ones, too */
-    HISTORY_ROWS = 512,   /* of a page */
+    ALL_NODES_MS = 10000,          /* between readings of dead ones, too */
+    HISTORY_ROWS = 1024,           /* of a page of one node */
+    HISTORY_STEPS = READING_STEPS, /* nodes of one run */
+    EARLIER_MS_MIN = 600000,
+    MISSED_MS = 120000,        /* how long before an outage to begin again */
+    RECORDS_MS = 23 * 3600000, /* dead nodes have their records so long */
     STINTS_PAGE = 2048,
     STINTS_LANES = 64, /* the first ones; of others no finished ranges are read */
     RETRY_MS = 1000,
     TAP_BEFORE_MS = 120000, /* a whole version is no longer ago than a minute */
+};
+
+struct unread {
+    int64_t node;
+    int64_t after_seq; /* its rows past this are still to be read */
+};
+
+/* A stretch of time whose versions are read, node by node. */
+struct pass {
+    bool under_way;
+    int64_t from_ms, until_ms; /* as in DS_HISTORY_READ */
+    bool listing;              /* all nodes that have versions are still to be found */
+    struct unread *nodes;      /* theirs */
+    size_t n_nodes, max;
+    size_t next;  /* those before have been read */
+    bool tap;     /* what is read is new */
+    bool earlier; /* there was something before it */
 };
 
 struct reader {
@@ -41,16 +65,21 @@ struct feed {
     uint64_t now_ms;
     int64_t store_ahead_ms; /* the store's clock, against ours */
     bool lost;              /* the store cannot be read */
-    int64_t from_ms;        /* what was before is not kept; 0: nothing was read yet */
+    int64_t from_ms;        /* since then the past is read; 0: nothing was read yet */
+    int64_t lost_ms;        /* since then something was missed; 0: nothing was */
 
     struct reader reading;
     uint64_t all_at_ms; /* when all nodes were read last */
     bool want_all;
-    size_t n_live; /* at the last reading */
+    size_t n_live;  /* at the last reading */
+    int64_t *nodes; /* at the last one of all */
+    size_t n_nodes, nodes_max;
+    bool nodes_old; /* others may have come meanwhile */
 
     struct reader history;
-    int64_t after_node, after_seq;
-    bool history_done;
+    struct pass pass;
+    bool first_passed; /* the first one has begun */
+    bool all_read;     /* there is nothing earlier, or no room for it */
 
     struct reader stints;
     int32_t lane_next;                 /* whose turn it is */
@@ -82,6 +111,10 @@ static void trouble(struct feed *feed, const struct ds_run *run, int rc)
     int64_t at_ms = feed_store_ms(feed);
     if (!feed->lost && feed->tap.trouble != NULL)
         feed->tap.trouble(feed->tap.ctx, at_ms, why);
+    if (!feed->lost && feed->lost_ms == 0)
+        feed->lost_ms = at_ms;
+    feed->nodes_old = true;
+    feed->all_at_ms = 0;
     feed->lost = true;
     past_add_trouble(feed->past, at_ms, why);
 }
@@ -119,6 +152,17 @@ static void reader_push(struct reader *reader, size_t n_steps,
 
 /* ---- now ------------------------------------------------------------------------------------ */
 
+static void nodes_note(struct feed *feed, const struct past_reading *reading)
+{
+    feed->n_nodes = 0;
+    feed->nodes_old = false;
+    for (size_t i = 0; i < reading->n_nodes; i++) {
+        feed->nodes =
+            array_grown(feed->nodes, feed->n_nodes, &feed->nodes_max, sizeof(*feed->nodes));
+        feed->nodes[feed->n_nodes++] = reading->nodes[i].id;
+    }
+}
+
 static void reading_done(struct ds_run *run, void *ctx)
 {
     struct reader *reader = ctx;
@@ -129,19 +173,18 @@ static void reading_done(struct ds_run *run, void *ctx)
         feed->store_ahead_ms = reading.at_ms - now_ms;
         if (feed->from_ms == 0) {
             feed->from_ms = reading.at_ms - feed->config.since_ms;
+            feed->from_ms = feed->from_ms > 1 ? feed->from_ms : 1;
             past_since(feed->past, feed->from_ms);
         }
+        if (reading.all)
+            nodes_note(feed, &reading);
         if (feed->tap.reading != NULL)
             feed->tap.reading(feed->tap.ctx, &reading);
         past_add_reading(feed->past, &reading);
         feed->want_all = !reading.all && reading.n_nodes < feed->n_live;
         if (!reading.all)
             feed->n_live = reading.n_nodes;
-        if (feed->lost) {
-            feed->lost = false;
-            feed->history_done = false; /* what happened meanwhile */
-            feed->after_node = feed->after_seq = 0;
-        }
+        feed->lost = false;
         feed->n_lanes = (int32_t)reading.n_lanes;
         reader->due_ms = feed->want_all ? 0 : feed->now_ms + feed->config.poll_ms;
     }
@@ -160,14 +203,79 @@ static void reading_start(struct feed *feed)
 
 /* ---- before --------------------------------------------------------------------------------- */
 
-static void history_take(struct feed *feed, const struct history_row *row)
+static void pass_begin(struct feed *feed, int64_t from_ms, int64_t until_ms, bool listing)
 {
-    feed->after_node = row->node;
-    feed->after_seq = row->seq;
-    /* Older ones are read for what they say of the time where the past begins. */
-    if (feed->tap.version != NULL && row->at_ms >= feed->from_ms - TAP_BEFORE_MS)
-        feed->tap.version(feed->tap.ctx, row);
-    past_add_version(feed->past, row);
+    struct pass *pass = &feed->pass;
+    pass->under_way = true;
+    pass->from_ms = from_ms > 1 ? from_ms : 1;
+    pass->until_ms = until_ms;
+    pass->listing = listing || feed->n_nodes > LIMIT_NODES;
+    pass->n_nodes = pass->next = 0;
+    pass->tap = until_ms == 0;
+    pass->earlier = false;
+    for (size_t i = 0; i < feed->n_nodes && !pass->listing; i++) {
+        pass->nodes = array_grown(pass->nodes, pass->n_nodes, &pass->max, sizeof(*pass->nodes));
+        pass->nodes[pass->n_nodes++] = (struct unread){feed->nodes[i], 0};
+    }
+    past_versions_again(feed->past);
+}
+
+static void pass_end(struct feed *feed)
+{
+    struct pass *pass = &feed->pass;
+    pass->under_way = false;
+    if (pass->until_ms != 0 && !pass->earlier)
+        feed->all_read = true;
+}
+
+enum feed_earlier feed_earlier(struct feed *feed)
+{
+    if (!feed_caught_up(feed))
+        return FEED_EARLIER_BUSY;
+    int64_t span_ms = feed_store_ms(feed) - feed->from_ms;
+    int64_t from_ms = feed->from_ms - (span_ms > EARLIER_MS_MIN ? span_ms : EARLIER_MS_MIN);
+    if (feed->all_read || feed->from_ms <= 1 || !past_since(feed->past, from_ms))
+        return FEED_EARLIER_NONE;
+    pass_begin(feed, from_ms, feed->from_ms, true);
+    feed->from_ms = feed->pass.from_ms;
+    return FEED_EARLIER_ASKED;
+}
+
+bool feed_caught_up(const struct feed *feed)
+{
+    return feed->from_ms != 0 && !feed->pass.under_way && feed->lost_ms == 0 && !feed->lost &&
+           feed->first_passed && !feed->nodes_old;
+}
+
+static void nodes_found(struct feed *feed, const struct ds_history_read *read)
+{
+    struct pass *pass = &feed->pass;
+    pass->listing = read->ret_n > 0;
+    if (!pass->listing)
+        return;
+    pass->nodes = array_grown(pass->nodes, pass->n_nodes, &pass->max, sizeof(*pass->nodes));
+    pass->nodes[pass->n_nodes++] = (struct unread){read->ret_rows[0].node, 0};
+}
+
+/* A page of the node at that place among them. */
+static void versions_take(struct feed *feed, const struct ds_history_read *read, size_t at)
+{
+    struct pass *pass = &feed->pass;
+    for (size_t i = 0; i < read->ret_n; i++) {
+        const struct history_row *row = &read->ret_rows[i];
+        pass->earlier = pass->earlier || row->at_ms <= pass->from_ms;
+        /* Older ones are read for what they say of the time where the past begins. */
+        if (pass->tap && feed->tap.version != NULL && row->at_ms >= feed->from_ms - TAP_BEFORE_MS)
+            feed->tap.version(feed->tap.ctx, row);
+        past_add_version(feed->past, row);
+    }
+    struct unread unread = pass->nodes[at];
+    if (read->ret_n == read->rows_max) {
+        pass->nodes[at].after_seq = read->ret_rows[read->ret_n - 1].seq;
+    } else {
+        pass->nodes[at] = pass->nodes[pass->next];
+        pass->nodes[pass->next++] = unread;
+    }
 }
 
 static void history_done(struct ds_run *run, void *ctx)
@@ -175,28 +283,60 @@ static void history_done(struct ds_run *run, void *ctx)
     struct reader *reader = ctx;
     struct feed *feed = reader->feed;
     if (returned(reader)) {
-        const struct ds_history_read *read = &run->steps[0].history_read;
-        for (size_t i = 0; i < read->ret_n; i++)
-            history_take(feed, &read->ret_rows[i]);
-        feed->history_done = read->ret_n < HISTORY_ROWS && read->node == 0;
-        /* The rest of the node at which the page ended comes first. */
-        if (read->node != 0 && read->ret_n < HISTORY_ROWS)
-            feed->after_seq = 0;
+        size_t from = feed->pass.next;
+        if (feed->pass.listing)
+            nodes_found(feed, &run->steps[0].history_read);
+        else
+            for (size_t i = 0; i < run->n_steps; i++)
+                versions_take(feed, &run->steps[i].history_read, from + i);
+        if (!feed->pass.listing && feed->pass.next == feed->pass.n_nodes)
+            pass_end(feed);
         reader->due_ms = feed->now_ms;
     }
     reader_over(reader);
 }
 
+/* The next stretch to be read; false: none is. */
+static bool pass_due(struct feed *feed)
+{
+    if (feed->pass.under_way)
+        return true;
+    bool old = feed_store_ms(feed) - feed->from_ms > RECORDS_MS;
+    if (!feed->first_passed)
+        pass_begin(feed, feed->from_ms, 0, old);
+    else if (feed->lost_ms != 0)
+        pass_begin(feed, feed->lost_ms - MISSED_MS, 0, old);
+    feed->first_passed = true;
+    feed->lost_ms = 0;
+    return feed->pass.under_way;
+}
+
 static void history_start(struct feed *feed)
 {
-    feed->history.steps[0] = (struct ds_step){
-        .kind = DS_HISTORY_READ,
-        .history_read = {.node = feed->after_seq != 0 ? feed->after_node : 0,
-                         .after_node = feed->after_node,
-                         .after_seq = feed->after_seq,
-                         .rows_max = HISTORY_ROWS},
-    };
-    reader_push(&feed->history, 1, history_done);
+    size_t n = 0;
+    if (feed->nodes_old || !pass_due(feed))
+        return;
+    const struct pass *pass = &feed->pass;
+    if (pass->listing)
+        feed->history.steps[n++] = (struct ds_step){
+            .kind = DS_HISTORY_READ,
+            .history_read = {.after_node =
+                                 pass->n_nodes > 0 ? pass->nodes[pass->n_nodes - 1].node : 0,
+                             .rows_max = 1},
+        };
+    for (size_t i = pass->next; !pass->listing && i < pass->n_nodes && n < HISTORY_STEPS; i++)
+        feed->history.steps[n++] = (struct ds_step){
+            .kind = DS_HISTORY_READ,
+            .history_read = {.node = pass->nodes[i].node,
+                             .after_seq = pass->nodes[i].after_seq,
+                             .from_ms = pass->from_ms,
+                             .until_ms = pass->until_ms,
+                             .rows_max = HISTORY_ROWS},
+        };
+    if (n == 0)
+        pass_end(feed);
+    else
+        reader_push(&feed->history, n, history_done);
 }
 
 /* ---- finished ranges ------------------------------------------------------------------------ */
@@ -354,7 +494,7 @@ uint64_t feed_tick(struct feed *feed, uint64_t now_ms)
     if (wait_ms(&feed->reading, now_ms) == 0)
         reading_start(feed);
     bool there = past_last_ms(feed->past) != 0;
-    if (there && !feed->lost && !feed->history_done && wait_ms(&feed->history, now_ms) == 0)
+    if (there && !feed->lost && wait_ms(&feed->history, now_ms) == 0)
         history_start(feed);
     if (there && !feed->lost && wait_ms(&feed->stints, now_ms) == 0)
         stints_start(feed);
@@ -371,5 +511,7 @@ uint64_t feed_tick(struct feed *feed, uint64_t now_ms)
 void feed_free(struct feed *feed)
 {
     arena_release(&feed->page.mem);
+    free(feed->pass.nodes);
+    free(feed->nodes);
     free(feed);
 }

@@ -22,7 +22,7 @@ struct feed_tap {
 };
 
 struct feed_config {
-    int64_t since_ms; /* how much of the past to read at first, at most */
+    int64_t since_ms; /* how much of the past to read at first */
     uint64_t poll_ms; /* between two readings */
 };
 
@@ -33,6 +33,16 @@ void feed_tap(struct feed *feed, const struct feed_tap *tap); /* copied */
 /* Which jobs to read, again with every poll while rows is not 0; and what there is of them. */
 void feed_want_jobs(struct feed *feed, const struct jobs_ask *ask);
 const struct jobs_page *feed_jobs(const struct feed *feed);
+
+/* More of the past is wanted than has been read: as much again, at least ten minutes. */
+enum feed_earlier {
+    FEED_EARLIER_ASKED,
+    FEED_EARLIER_BUSY, /* what is under way comes first; ask again */
+    FEED_EARLIER_NONE, /* all that is kept has been read, or there is no room for more */
+};
+enum feed_earlier feed_earlier(struct feed *feed);
+/* All of the past that was asked for is there. */
+bool feed_caught_up(const struct feed *feed);
 
 /* Asks for what is due. now_ms: a monotonic clock. Returns in how many ms to call again. */
 uint64_t feed_tick(struct feed *feed, uint64_t now_ms);

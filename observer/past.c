@@ -251,6 +251,7 @@ static void forget(struct past *past)
             lane_forget(past, past->lanes[i], before_ms);
         past_events_forget(past, before_ms);
         past->first_ms = past->floor_ms = before_ms;
+        past->forgot = true;
     }
 }
 
@@ -263,9 +264,12 @@ static void time_note(struct past *past, int64_t at_ms)
         past->last_ms = at_ms;
 }
 
-void past_since(struct past *past, int64_t from_ms)
+bool past_since(struct past *past, int64_t from_ms)
 {
+    if (past->forgot)
+        return false;
     past->floor_ms = from_ms > 0 && time_good(from_ms) ? from_ms : 0;
+    return true;
 }
 
 /* ---- states --------------------------------------------------------------------------------- */
@@ -420,6 +424,18 @@ bool past_add_version(struct past *past, const struct history_row *row)
     past->bytes += kept.bytes;
     forget(past);
     return true;
+}
+
+void past_versions_again(struct past *past)
+{
+    for (size_t i = 0; i < past->n_tracks; i++) {
+        struct track *track = past->tracks[i];
+        past->bytes -= track->version_mem.bytes;
+        arena_release(&track->version_mem);
+        track->version = (struct version){0};
+        track->seq = 0;
+        track->broken = false;
+    }
 }
 
 static bool queue_take(struct past *past, const struct queue *queue, int64_t at_ms)
@@ -653,12 +669,6 @@ int64_t past_first_ms(const struct past *past)
 int64_t past_last_ms(const struct past *past)
 {
     return past->last_ms;
-}
-
-int64_t past_version_seq(const struct past *past, int64_t node)
-{
-    const struct track *track = track_find(past, node);
-    return track != NULL ? track->seq : 0;
 }
 
 bool past_has_stint(const struct past *past, const struct stint_row *row)

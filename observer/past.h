@@ -21,8 +21,9 @@ struct past *past_new(const char *store, size_t bytes_max);
 void past_free(struct past *past);
 
 /* What was before that time is not kept, but for the state of things then. To be called before the
- * first fact. */
-void past_since(struct past *past, int64_t from_ms);
+ * first fact; later with an earlier time, before facts of that time are added. False: there is no
+ * room for more, and it stays as it was. */
+bool past_since(struct past *past, int64_t from_ms);
 
 /* ---- facts ---------------------------------------------------------------------------------- */
 
@@ -32,6 +33,8 @@ void past_since(struct past *past, int64_t from_ms);
 /* A version of a node's record. Those of one node ascending, from a whole one on; others are passed
  * over. */
 bool past_add_version(struct past *past, const struct history_row *row);
+/* Versions are told from an earlier one on; those that were added before change nothing. */
+void past_versions_again(struct past *past);
 
 /* A node of which nothing is new but that it lived. */
 struct past_beat {
@@ -71,8 +74,6 @@ bool past_add_time(struct past *past, int64_t at_ms);
 
 int64_t past_first_ms(const struct past *past); /* 0: nothing yet */
 int64_t past_last_ms(const struct past *past);
-/* The newest version of that node that was added; 0: none. */
-int64_t past_version_seq(const struct past *past, int64_t node);
 bool past_has_stint(const struct past *past, const struct stint_row *row);
 bool past_is_complete(const struct past *past, int32_t lane);
 /* The first id of that lane from `from` on, as a sequence number, of which no finished range is

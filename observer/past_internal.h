@@ -90,6 +90,7 @@ struct past {
     size_t n_untold; /* states whose events are to be made */
     int64_t first_ms, last_ms;
     int64_t floor_ms;   /* what was before is not kept; 0: everything is */
+    bool forgot;        /* ... as there was no room for it */
     int64_t trouble_ms; /* 0: none */
     char trouble[160];
     struct moment moment;

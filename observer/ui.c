@@ -22,7 +22,8 @@ enum {
     TOLD_MS = 6000,
     STEP_MS = 1000,
     WINDOW_MS = 60000,
-    SPEED_MIN = -3, /* powers of two: 1/8 .. 64 */
+    EARLIER_MS = 60000, /* so close to the beginning, more is wanted */
+    SPEED_MIN = -3,     /* powers of two: 1/8 .. 64 */
     SPEED_MAX = 6,
     HEAD_ROWS = 2,
     HIGH_ENOUGH = 18, /* for all rows of a comparison */
@@ -40,6 +41,7 @@ struct ui {
     enum view_kind view;
     void *states[VIEWS];
     char filters[VIEWS][LINE_BYTES]; /* of the views not shown */
+    bool earlier;                    /* what is before all that is known is wanted */
     int back;                        /* the view + 1 that led to this one; 0: none did */
     struct focus focus;
     struct area view_area; /* as last drawn */
@@ -146,8 +148,16 @@ static int64_t shown_ms(const struct ui *ui)
 void ui_stop_at(struct ui *ui, int64_t at_ms)
 {
     int64_t first_ms = past_first_ms(ui->past), end_ms = end_of_time(ui);
+    ui->earlier = ui->earlier || at_ms < first_ms + EARLIER_MS;
     ui->at_ms = at_ms < first_ms ? first_ms : at_ms > end_ms ? end_ms : at_ms;
     ui->time = TIME_STOPPED;
+}
+
+bool ui_wants_earlier(struct ui *ui)
+{
+    bool earlier = ui->earlier;
+    ui->earlier = false;
+    return earlier;
 }
 
 void ui_clock(struct ui *ui, int64_t store_ms)
@@ -178,6 +188,7 @@ static void event_step(struct ui *ui, bool on)
 {
     int64_t at_ms =
         on ? past_event_after(ui->past, shown_ms(ui)) : past_event_before(ui->past, shown_ms(ui));
+    ui->earlier = ui->earlier || (!on && at_ms == 0);
     if (at_ms == 0)
         ui_tell(ui, on ? "no event after this" : "no event before this");
     else

@@ -47,6 +47,9 @@ const struct moment *ui_moment(struct ui *ui); /* what is shown; until the next 
 /* All nodes of the cluster as plain text, for scripts. To be freed. */
 char *ui_text(struct ui *ui, int width, bool ascii);
 
+/* A key asked for what is before all that is known, or close to it; once for each such key. */
+bool ui_wants_earlier(struct ui *ui);
+
 /* A line at the bottom for a few seconds: what came of a wish, say. */
 void ui_tell(struct ui *ui, const char *format, ...) __attribute__((format(printf, 2, 3)));
 

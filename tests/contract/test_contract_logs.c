@@ -161,6 +161,56 @@ CONTRACT_TEST(versions_are_read_by_node_and_number, s)
     ck_assert_uint_eq(history_read(s, 7, 0, 10).ret_n, 0);
 }
 
+static void assert_stretch(struct store *s, int64_t from_ms, int64_t until_ms, int64_t first,
+                           int64_t last)
+{
+    struct ds_step step = {
+        .kind = DS_HISTORY_READ,
+        .history_read = {.node = NODE_A, .from_ms = from_ms, .until_ms = until_ms, .rows_max = 4}};
+    for (int64_t seq = first; seq <= last;) {
+        ck_assert_int_eq(do_step(s, &step), 0);
+        ck_assert_uint_gt(step.history_read.ret_n, 0);
+        for (size_t i = 0; i < step.history_read.ret_n; i++) {
+            ck_assert_int_eq(step.history_read.ret_rows[i].node, NODE_A);
+            ck_assert_int_eq(step.history_read.ret_rows[i].seq, seq++);
+        }
+        step.history_read.after_seq = seq - 1;
+    }
+    ck_assert_int_eq(do_step(s, &step), 0);
+    ck_assert_uint_eq(step.history_read.ret_n, 0);
+}
+
+/* Whole: 1 6 11 16. */
+CONTRACT_TEST(a_stretch_of_time_is_told_from_whole_to_whole, s)
+{
+    for (int64_t seq = 1; seq <= 20; seq++) {
+        history_add(s, version(NODE_A, seq, seq * 100, seq % 5 == 1), 0, 0);
+        history_add(s, version(NODE_B, seq, seq * 100, seq % 7 == 1), 0, 0);
+    }
+    assert_stretch(s, 1100, 0, 11, 20); /* the whole one at that time is the last by then */
+    assert_stretch(s, 1099, 0, 6, 20);
+    assert_stretch(s, 5000, 0, 16, 20);
+    assert_stretch(s, 50, 0, 1, 20); /* none by then: from the first on */
+    assert_stretch(s, 0, 1100, 1, 10);
+    assert_stretch(s, 0, 1101, 1, 15);
+    assert_stretch(s, 0, 1601, 1, 20); /* none since: to the last */
+    assert_stretch(s, 700, 800, 6, 10);
+    assert_stretch(s, 1000, 1000, 6, 10);
+    assert_stretch(s, 2500, 3000, 16, 20);
+    assert_stretch(s, 0, 50, 1, 0); /* before there was anything */
+    struct ds_step all = {.kind = DS_HISTORY_READ,
+                          .history_read = {.from_ms = 1100, .rows_max = 10}};
+    ck_assert_int_eq(do_step(s, &all), ERR_INVALID);
+}
+
+/* Nothing to begin with is whole. */
+CONTRACT_TEST(a_stretch_without_whole_versions_is_all_of_them, s)
+{
+    for (int64_t seq = 1; seq <= 5; seq++)
+        history_add(s, version(NODE_A, seq, seq * 100, false), 0, 0);
+    assert_stretch(s, 300, 400, 1, 5);
+}
+
 CONTRACT_TEST(old_deltas_go_first_then_everything, s)
 {
     for (int64_t seq = 1; seq <= 20; seq++) {
@@ -180,8 +230,12 @@ CONTRACT_TEST(old_deltas_go_first_then_everything, s)
 int main(void)
 {
     const TTest *const tests[] = {
-        a_finished_range_is_there_once,      finished_ranges_are_paged_and_told_by_lane,
-        totals_are_one_row_a_lane,           versions_are_read_by_node_and_number,
+        a_finished_range_is_there_once,
+        finished_ranges_are_paged_and_told_by_lane,
+        totals_are_one_row_a_lane,
+        versions_are_read_by_node_and_number,
+        a_stretch_of_time_is_told_from_whole_to_whole,
+        a_stretch_without_whole_versions_is_all_of_them,
         old_deltas_go_first_then_everything,
     };
     return contract_main("logs", tests, sizeof(tests) / sizeof(tests[0]));

@@ -358,6 +358,8 @@ static void logs_ask(struct ds_step *step, struct asked *asked, uint8_t flags)
         break;
     case DS_HISTORY_READ:
         step->history_read = (struct ds_history_read){.node = flags & 1, .rows_max = ROWS};
+        if ((flags & 3) == 3)
+            step->history_read.from_ms = step->history_read.until_ms = 5;
         break;
     case DS_COPY_MARK:
         step->copy_mark = (struct ds_copy_mark){"sqlite:x", flags & 1, 5};

@@ -439,6 +439,13 @@ static void history_rows(struct scene *scene)
     scene->step.history_read = (struct ds_history_read){.after_seq = 0, .rows_max = 10};
 }
 
+static void history_stretch(struct scene *scene)
+{
+    history_some(scene);
+    scene->step.history_read =
+        (struct ds_history_read){.node = NODE, .from_ms = 250, .until_ms = 350, .rows_max = 10};
+}
+
 /* ---- other reads ---------------------------------------------------------------------------- */
 
 static void read_lanes(struct scene *scene)
@@ -604,6 +611,7 @@ const struct scenario scenarios[] = {
     {DS_STINTS_READ, "stints_read", stints_rows, 0, false, false, NULL},
     {DS_STINTS_READ, "stints_read totals", stints_totals, 0, false, false, NULL},
     {DS_HISTORY_READ, "history_read", history_rows, 0, false, false, NULL},
+    {DS_HISTORY_READ, "history_read stretch", history_stretch, 0, false, false, NULL},
     {DS_COPY_MARK, "copy_mark", mark_new, 0, false, false, NULL},
     {DS_COPY_MARK, "copy_mark done", mark_taken, ERR_NOT_FOUND, false, false, NULL},
     {DS_LANE_PUT, "lane_put", lane_put_new, 0, false, false, NULL},

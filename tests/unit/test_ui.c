@@ -262,6 +262,30 @@ END_TEST
 
 /* ---- as text -------------------------------------------------------------------------------- */
 
+/* What is before all that is known may be in the store. */
+START_TEST(who_goes_back_to_the_beginning_wants_more)
+{
+    static const struct lifelike_config quiet = {
+        .nodes = 3, .lanes = 1, .seconds = 300, .quiet = true};
+    struct screen screen;
+    screen_open(&screen, &quiet, false);
+    type(&screen, " ((((((((((");
+    ck_assert(!ui_wants_earlier(screen.ui)); /* 100 of 300 seconds */
+    type(&screen, "((((((((((((((((");
+    ck_assert(ui_wants_earlier(screen.ui));
+    ck_assert(!ui_wants_earlier(screen.ui)); /* once for each key */
+    type(&screen, "(");
+    ck_assert(ui_wants_earlier(screen.ui));
+    type(&screen, "L");
+    ck_assert(!ui_wants_earlier(screen.ui));
+    for (int i = 0; i < 20 && !ui_wants_earlier(screen.ui); i++)
+        type(&screen, ","); /* past the first event */
+    type(&screen, ",");
+    ck_assert(ui_wants_earlier(screen.ui));
+    screen_close(&screen);
+}
+END_TEST
+
 START_TEST(text_has_every_node)
 {
     struct screen screen;
@@ -448,6 +472,7 @@ int main(void)
     tcase_add_test(tcase, views_lead_to_each_other);
     tcase_add_test(tcase, lists_search_filter_and_sort);
     tcase_add_test(tcase, time_stops_goes_and_comes_back);
+    tcase_add_test(tcase, who_goes_back_to_the_beginning_wants_more);
     tcase_add_test(tcase, text_has_every_node);
     tcase_add_test(tcase, single_jobs_are_what_their_rows_say);
     tcase_add_test(tcase, control_asks_before_it_does);
