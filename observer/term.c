@@ -156,10 +156,13 @@ int term_colours(void)
 
 /* ---- showing -------------------------------------------------------------------------------- */
 
-static attr_t attributes_of(const struct cell *cell)
+/* Without a colour of its own a cell gets no pair either: some terminals cannot have both a pair
+ * and a style (the Linux console would leave out what is dim). */
+static attr_t attributes_of(const struct cell *cell, int *ret_pair)
 {
     uint8_t more;
-    palette_colour((enum role)cell->fore, screen.colours, &more);
+    int32_t colour = palette_colour((enum role)cell->fore, screen.colours, &more);
+    *ret_pair = screen.colours > 0 && colour != COLOUR_DEFAULT ? cell->fore + 1 : 0;
     uint8_t style = cell->style | more;
     attr_t attributes = 0;
     attributes |= (style & STYLE_BOLD) != 0 ? WA_BOLD : 0;
@@ -178,8 +181,9 @@ void term_show(const struct grid *grid)
                 continue;
             wchar_t text[2] = {(wchar_t)cell->code, L'\0'};
             cchar_t out;
-            int pair = screen.colours > 0 ? cell->fore + 1 : 0;
-            setcchar(&out, text, attributes_of(cell), 0, &pair);
+            int pair;
+            attr_t attributes = attributes_of(cell, &pair);
+            setcchar(&out, text, attributes, 0, &pair);
             mvadd_wch(y, x, &out);
         }
     refresh();

@@ -319,7 +319,8 @@ static void cluster_draw(const struct moment *moment, struct focus *focus, void 
     struct list list = list_of(moment);
     if (moment->n_nodes == 0) {
         area_text(area, 2, 1, (struct pen_style){ROLE_DIM, ROLE_TEXT, 0},
-                  "No node is running; start one with `stint node start`.");
+                  moment->live ? "No node is running; start one with `stint node start`."
+                               : "No node was running then.");
         return;
     }
     bool room = area.height - (int)moment->n_nodes >= DETAIL_ROWS + 2;

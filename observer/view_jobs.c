@@ -364,7 +364,10 @@ static void detail_draw(const struct moment *moment, const struct focus *focus,
     const struct job *job = page != NULL ? page->detail : NULL;
     if (job == NULL || job->id != focus->job) {
         bool gone = page != NULL && page->ask.detail == focus->job && job == NULL;
-        area_text(area, 1, 0, dim, gone ? "this job is no longer there" : "reading ...");
+        area_text(area, 1, 0, dim,
+                  !gone                ? "reading ..."
+                  : page->only_running ? "it did not run then: a recording tells of no other jobs"
+                                       : "this job is no longer there");
         return;
     }
     if (state->detail_from > state->detail_last)

@@ -254,7 +254,8 @@ static struct pen_style look_of(const struct moment *moment, const struct map_st
     if (kind == ID_RUNNING) {
         style.style = STYLE_BOLD | STYLE_REVERSE;
         *ret_code = (uint32_t)letter;
-    } else if (kind == ID_GRANTED) {
+    } else if (kind == ID_GRANTED || kind == ID_DONE) {
+        style.style = kind == ID_DONE ? STYLE_REVERSE : 0;
         *ret_code = (uint32_t)tolower((unsigned char)letter);
     }
     return style;
@@ -390,7 +391,7 @@ static void cursor_draw(const struct moment *moment, const struct moment_lane *l
 }
 
 /* Of what is drawn, and who is who. */
-static void legend_draw(const struct moment *moment, unsigned kinds, struct area area)
+static void legend_draw(const struct moment *moment, bool owners, unsigned kinds, struct area area)
 {
     static const enum id_kind order[] = {ID_RUNNING,   ID_GRANTED, ID_RETURNING, ID_SUSPECT,
                                          ID_POOLED,    ID_QUEUED,  ID_DONE,      ID_FAILED,
@@ -402,8 +403,12 @@ static void legend_draw(const struct moment *moment, unsigned kinds, struct area
         bool runs = order[i] == ID_RUNNING;
         struct pen_style style = {shapes[order[i]].role, ROLE_TEXT,
                                   runs ? STYLE_BOLD | STYLE_REVERSE : 0};
-        area_put(area, x, 0, area.grid->ascii ? shapes[order[i]].ascii : shapes[order[i]].code,
-                 style);
+        uint32_t code = area.grid->ascii ? shapes[order[i]].ascii : shapes[order[i]].code;
+        if (owners && order[i] == ID_DONE) {
+            style = (struct pen_style){ROLE_BUSY, ROLE_TEXT, STYLE_REVERSE};
+            code = 'a';
+        }
+        area_put(area, x, 0, code, style);
         x += 2 + area_print(area, x + 1, 0, dim, " %s", shapes[order[i]].name) + 1;
     }
     int y = area.height > 1 ? 1 : 0;
@@ -533,7 +538,7 @@ static void map_draw(const struct moment *moment, struct focus *focus, void *own
         }
     }
     cursor_draw(moment, lane, state, focus, area_rows(area, room, 1));
-    legend_draw(moment, kinds, area_rows(area, room + 1, foot - 1));
+    legend_draw(moment, state->owners, kinds, area_rows(area, room + 1, foot - 1));
 }
 
 /* ---- moving --------------------------------------------------------------------------------- */

@@ -47,6 +47,7 @@ static const struct scene {
     {"map-many", &many, "2", 0, 0, false},
     {"map-lower", &many, "2jjjjjj", 0, 1, false},
     {"map-close", &few, "2g++++++", 0, 3, false},
+    {"map-owners", &few, "2o", 0, 3, false},
     {"map-rescue", &few, "2", 2000, 3, false},
     {"timeline-few", &few, "3", 0, 0, false},
     {"timeline-many", &many, "3jjjj", 0, 0, false},
