@@ -11,7 +11,7 @@ static const char *const names[ID_KINDS] = {
     [ID_UNKNOWN] = "unknown",     [ID_DONE] = "done",           [ID_FAILED] = "failed",
     [ID_CANCELLED] = "cancelled", [ID_VOID] = "void",           [ID_GRANTED] = "granted",
     [ID_RUNNING] = "running",     [ID_RETURNING] = "returning", [ID_SUSPECT] = "rescued",
-    [ID_POOLED] = "pooled",       [ID_QUEUED] = "queued",
+    [ID_POOLED] = "pooled",       [ID_QUEUED] = "queued",       [ID_HOLE] = "without a row",
 };
 
 const char *id_kind_name(enum id_kind kind)

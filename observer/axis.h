@@ -5,7 +5,7 @@
 #include "observer/moment.h"
 
 enum id_kind {
-    ID_UNKNOWN, /* below head, and in no place that is known: a hole, or not read yet */
+    ID_UNKNOWN, /* below head, and in no place that is known: not read yet */
     ID_DONE,
     ID_FAILED,
     ID_CANCELLED,
@@ -16,6 +16,7 @@ enum id_kind {
     ID_SUSPECT,   /* rescued from a dead node: in the pool, or held again */
     ID_POOLED,
     ID_QUEUED, /* nobody's yet */
+    ID_HOLE,   /* not ended, and the store has no row of it: told by who reads rows */
     ID_KINDS
 };
 

@@ -184,31 +184,44 @@ static void ask_make(const struct moment_lane *lane, const struct layout *layout
                                        .brief = true};
 }
 
-/* The row of that id, by the moment; NULL: not read, or it had not ended by then. */
-static const struct job *row_of(const struct moment *moment, const struct focus *focus, int64_t id)
+/* What a row says of its id at the moment shown; ID_UNKNOWN: nothing. An id that was read and has no
+ * row is void where its range has ended, else a hole: its submitter is still at it, or was cut. */
+static enum id_kind row_kind(const struct moment *moment, const struct focus *focus,
+                             const struct axis_part *part, int64_t id, int64_t *ret_node)
 {
     const struct jobs_page *page = focus->page;
-    if (page == NULL || memcmp(&page->ask, &focus->ask, sizeof(page->ask)) != 0)
-        return NULL;
+    if (page == NULL || memcmp(&page->ask, &focus->ask, sizeof(page->ask)) != 0 ||
+        id < page->ask.a || id >= page->ask.b)
+        return ID_UNKNOWN;
     size_t at = ARRAY_BELOW(page->jobs, page->n, id, id);
-    bool there = at < page->n && page->jobs[at].id == id;
-    const struct job *job = there ? &page->jobs[at] : NULL;
-    bool ended = job != NULL && job_state_finished(job->state) && job->finished_ms <= moment->at_ms;
-    return ended ? job : NULL;
+    if (at < page->n && page->jobs[at].id == id) {
+        const struct job *job = &page->jobs[at];
+        *ret_node = job->node;
+        if (!job_state_finished(job->state) || job->finished_ms > moment->at_ms)
+            return ID_UNKNOWN;
+        return job->state == JOB_DONE     ? ID_DONE
+               : job->state == JOB_FAILED ? ID_FAILED
+                                          : ID_CANCELLED;
+    }
+    if (at == page->n && page->more)
+        return ID_UNKNOWN; /* the page ends before it */
+    enum id_kind kind = axis_kind(part);
+    bool ended = kind == ID_DONE || kind == ID_FAILED || kind == ID_CANCELLED || kind == ID_VOID;
+    return ended ? ID_VOID : kind == ID_UNKNOWN ? ID_UNKNOWN : ID_HOLE;
 }
 
 static struct axis_part part_of(const struct moment *moment, const struct moment_lane *lane,
                                 const struct focus *focus, struct span ids)
 {
     struct axis_part part = axis_part(moment, lane, ids.a, ids.b);
-    const struct job *job =
-        ids.b - ids.a == 1 ? row_of(moment, focus, id_make(lane->number, ids.a)) : NULL;
-    if (job == NULL)
+    int64_t node = 0;
+    enum id_kind kind = ID_UNKNOWN;
+    if (ids.b - ids.a == 1)
+        kind = row_kind(moment, focus, &part, id_make(lane->number, ids.a), &node);
+    if (kind == ID_UNKNOWN)
         return part;
-    part = (struct axis_part){.node = moment_node_index(moment, job->node)};
-    part.counts[job->state == JOB_DONE     ? ID_DONE
-                : job->state == JOB_FAILED ? ID_FAILED
-                                           : ID_CANCELLED] = 1;
+    part = (struct axis_part){.node = node != 0 ? moment_node_index(moment, node) : part.node};
+    part.counts[kind] = 1;
     return part;
 }
 
@@ -229,6 +242,7 @@ static const struct {
     [ID_SUSPECT] = {'!', '!', ROLE_SUSPECT, "rescued"},
     [ID_POOLED] = {'o', 'o', ROLE_POOLED, "pooled"},
     [ID_QUEUED] = {0x00b7, '.', ROLE_QUEUED, "queued"},
+    [ID_HOLE] = {'~', '~', ROLE_WARN, "without a row"},
     [ID_UNKNOWN] = {'?', '?', ROLE_UNKNOWN, "unknown"},
 };
 
@@ -319,7 +333,7 @@ static void counts_text(char *text, size_t size, const struct axis_part *part)
 {
     static const enum id_kind order[] = {ID_FAILED,    ID_SUSPECT,   ID_RUNNING, ID_GRANTED,
                                          ID_POOLED,    ID_RETURNING, ID_QUEUED,  ID_DONE,
-                                         ID_CANCELLED, ID_VOID,      ID_UNKNOWN};
+                                         ID_CANCELLED, ID_VOID,      ID_HOLE,    ID_UNKNOWN};
     size_t used = 0;
     text[0] = '\0';
     for (size_t i = 0; i < sizeof(order) / sizeof(order[0]) && used < size; i++) {
@@ -395,7 +409,7 @@ static void legend_draw(const struct moment *moment, bool owners, unsigned kinds
 {
     static const enum id_kind order[] = {ID_RUNNING,   ID_GRANTED, ID_RETURNING, ID_SUSPECT,
                                          ID_POOLED,    ID_QUEUED,  ID_DONE,      ID_FAILED,
-                                         ID_CANCELLED, ID_VOID,    ID_UNKNOWN};
+                                         ID_CANCELLED, ID_VOID,    ID_HOLE,      ID_UNKNOWN};
     int x = 0;
     for (size_t i = 0; i < sizeof(order) / sizeof(order[0]); i++) {
         if ((kinds & 1U << order[i]) == 0)
@@ -549,7 +563,8 @@ static bool zoom(struct map_state *state, const struct moment_lane *lane, double
     struct span span = shown_of(lane, state);
     if (factor > 1 ? state->to == 0 : span.b - span.a <= IDS_MIN)
         return false;
-    double size = (double)(span.b - span.a) * factor;
+    /* Whole ids, or the cursor could fall out at the end. */
+    double size = (double)(int64_t)((double)(span.b - span.a) * factor);
     int64_t at = state->cursor > 0 ? state->cursor : lane->head;
     int64_t middle = at >= span.a && at < span.b ? at : span.a + (span.b - span.a) / 2;
     double part = (double)(middle - span.a) / (double)(span.b - span.a);

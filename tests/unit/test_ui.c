@@ -304,6 +304,41 @@ END_TEST
 
 /* ---- the map, down to single jobs ----------------------------------------------------------- */
 
+/* Ids without a row: void where their range has ended; else their submitter has not written them. */
+START_TEST(ids_without_a_row_are_seen)
+{
+    static const struct {
+        const char *keys, *shown;
+        bool more;
+    } cases[] = {
+        {"2/31\r", "31: void", false},
+        {"2/31\r", "31: done", true}, /* the page ends before it */
+        {"2G", ": without a row", false},
+        {"2G", ": queued", true},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct screen screen;
+        struct job none[1] = {0};
+        screen_open(&screen, &many, false);
+        type(&screen, cases[i].keys);
+        for (int k = 0; k < 8; k++)
+            type(&screen, "+");
+        show(&screen);
+        struct jobs_page page = {.ask = ui_jobs_ask(screen.ui),
+                                 .jobs = none,
+                                 .more = cases[i].more,
+                                 .at_ms = screen.now_ms};
+        ck_assert(page.ask.brief);
+        ui_jobs_page(screen.ui, &page);
+        ui_draw(screen.ui, screen.grid);
+        char *text = grid_text(screen.grid);
+        ck_assert_msg(strstr(text, cases[i].shown) != NULL, "no '%s' in\n%s", cases[i].shown, text);
+        free(text);
+        screen_close(&screen);
+    }
+}
+END_TEST
+
 /* Of a range the store says how many jobs failed; which, only their rows do. */
 START_TEST(single_jobs_are_what_their_rows_say)
 {
@@ -475,6 +510,7 @@ int main(void)
     tcase_add_test(tcase, who_goes_back_to_the_beginning_wants_more);
     tcase_add_test(tcase, text_has_every_node);
     tcase_add_test(tcase, single_jobs_are_what_their_rows_say);
+    tcase_add_test(tcase, ids_without_a_row_are_seen);
     tcase_add_test(tcase, control_asks_before_it_does);
     tcase_add_test(tcase, without_control_nothing_is_asked);
     tcase_set_timeout(tcase, 300);
