@@ -3,8 +3,8 @@
  *   reading   nodes, lanes, queues: every poll_ms. Living nodes only; all of them when one is
  *             missing, and once in a while
  *   history   versions of a stretch of time: from before we came, once; what was missed in an
- *             outage; what was earlier, when somebody goes there. Of the nodes that have records, as
- *             these stay for a day; of longer ago, of all that have versions
+ *             outage; what was earlier, when somebody goes there. Of the nodes that have records,
+ *             as these stay for a day; of longer ago, of all that have versions
  *   stints    finished ranges, lane by lane, from the first id on that is not known to be finished
  *   jobs      the page that is looked at, as long as it is
  *

@@ -184,8 +184,9 @@ static void ask_make(const struct moment_lane *lane, const struct layout *layout
                                        .brief = true};
 }
 
-/* What a row says of its id at the moment shown; ID_UNKNOWN: nothing. An id that was read and has no
- * row is void where its range has ended, else a hole: its submitter is still at it, or was cut. */
+/* What a row says of its id at the moment shown; ID_UNKNOWN: nothing. An id that was read and has
+ * no row is void where its range has ended, else a hole: its submitter is still at it, or was
+ * cut. */
 static enum id_kind row_kind(const struct moment *moment, const struct focus *focus,
                              const struct axis_part *part, int64_t id, int64_t *ret_node)
 {

@@ -304,7 +304,7 @@ END_TEST
 
 /* ---- the map, down to single jobs ----------------------------------------------------------- */
 
-/* Ids without a row: void where their range has ended; else their submitter has not written them. */
+/* Ids without a row: void where their range has ended; else their submitter wrote none. */
 START_TEST(ids_without_a_row_are_seen)
 {
     static const struct {
