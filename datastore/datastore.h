@@ -369,8 +369,11 @@ struct ds_stints_read {
     int32_t lane;     /* -1: all */
     bool totals_only; /* one row a lane: range = its lowest a .. highest b, sums, first and last */
     int64_t after_id; /* rows with range.a past this */
+    /* Of rows, not of totals: only those with range.a below this (0: all); the last ones first. */
+    int64_t before_id;
+    bool newest_first;
     size_t rows_max;
-    struct stint_row *ret_rows; /* by range.a */
+    struct stint_row *ret_rows; /* by range.a, ascending; newest_first: descending */
     size_t ret_n;
 };
 

@@ -58,11 +58,16 @@ int memory_stints_read(struct memory_call *call)
     const struct keyed_array *stints = &call->store->stints;
     if (read->rows_max < 1)
         return ERR_INVALID;
-    size_t from = keyed_at(stints, read->after_id + 1);
-    size_t most = stints->n - from < read->rows_max ? stints->n - from : read->rows_max;
-    struct stint_row *rows = arena_alloc(call->mem, most * sizeof(*rows));
+    size_t from = keyed_at(stints, read->after_id + 1), until = stints->n;
+    if (!read->totals_only && read->before_id != 0)
+        until = keyed_at(stints, read->before_id);
+    bool down = read->newest_first && !read->totals_only;
+    size_t left = until > from ? until - from : 0, most = left;
+    most = most < read->rows_max ? most : read->rows_max;
+    struct stint_row *rows = arena_alloc(call->mem, (most + 1) * sizeof(*rows));
     size_t n = 0;
-    for (size_t at = from; at < stints->n; at++) {
+    for (size_t i = 0; i < left; i++) {
+        size_t at = down ? until - 1 - i : from + i;
         const struct stint_row *row = &((const struct stint_record *)stints->items[at])->row;
         int32_t lane = id_lane(row->range.a);
         if (read->lane >= 0 && lane != read->lane)

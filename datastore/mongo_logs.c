@@ -127,6 +127,8 @@ static bson_t *stints_query(const struct ds_stints_read *read)
     int64_t low = all ? 0 : id_make(read->lane, 0);
     int64_t high = all ? INT64_MAX : id_make(read->lane, ID_SEQ_MAX + 1);
     low = read->after_id >= low ? read->after_id + 1 : low;
+    if (!read->totals_only && read->before_id != 0 && read->before_id <= high)
+        high = read->before_id - 1;
     return BCON_NEW("a", "{", "$gte", BCON_INT64(low), "$lte", BCON_INT64(high), "}");
 }
 
@@ -146,8 +148,9 @@ static mongoc_cursor_t *stints_open(struct mongo_call *call)
             "{", "$limit", BCON_INT64((int64_t)read->rows_max), "}");
         cursor = mongo_aggregate(call->store, MONGO_TOTALS, opts);
     } else {
-        opts = BCON_NEW("sort", "{", "a", BCON_INT32(1), "b", BCON_INT32(1), "node", BCON_INT32(1),
-                        "}", "limit", BCON_INT64((int64_t)read->rows_max));
+        int32_t up = read->newest_first ? -1 : 1;
+        opts = BCON_NEW("sort", "{", "a", BCON_INT32(up), "b", BCON_INT32(up), "node",
+                        BCON_INT32(up), "}", "limit", BCON_INT64((int64_t)read->rows_max));
         cursor = mongo_find(call->store, MONGO_STINTS, query, opts);
     }
     bson_destroy(opts);

@@ -588,14 +588,18 @@ int sqlite_stints_read(struct sqlite_call *call)
     size_t n = 0;
     if (read->rows_max < 1 || read->lane >= LIMIT_LANES)
         return ERR_INVALID;
-    sqlite3_stmt *stmt =
-        sql_use(call->store, read->totals_only ? SQL_TOTALS_READ : SQL_STINTS_READ);
+    sqlite3_stmt *stmt = sql_use(call->store, read->totals_only    ? SQL_TOTALS_READ
+                                              : read->newest_first ? SQL_STINTS_READ_DOWN
+                                                                   : SQL_STINTS_READ);
     if (stmt == NULL)
         return ERR_UNAVAILABLE;
     bool all = read->lane < 0;
+    int64_t below = all ? INT64_MAX : id_make(read->lane, 0) + ID_SEQ_MAX + 1;
+    if (!read->totals_only && read->before_id != 0 && read->before_id < below)
+        below = read->before_id;
     bind_int(stmt, 1, read->after_id);
     bind_int(stmt, 2, all ? 0 : id_make(read->lane, 0));
-    bind_int(stmt, 3, all ? INT64_MAX : id_make(read->lane, 0) + ID_SEQ_MAX + 1);
+    bind_int(stmt, 3, below);
     bind_int(stmt, 4, (int64_t)read->rows_max);
     int rc;
     while ((rc = sql_step(call->store, stmt)) == 1) {

@@ -105,6 +105,9 @@ enum { JOB_STATE_BASE = 10 };
                  " VALUES(?1>>48,?1,?2,?4,?5,?6,?7,?8)")                                           \
     X(STINTS_READ, "SELECT a,b,node,done,failed,cancelled,first,last FROM stints"                  \
                    " WHERE a>?1 AND a>=?2 AND a<?3 ORDER BY a,b,node LIMIT ?4")                    \
+    X(STINTS_READ_DOWN, "SELECT a,b,node,done,failed,cancelled,first,last FROM stints"             \
+                        " WHERE a>?1 AND a>=?2 AND a<?3"                                           \
+                        " ORDER BY a DESC,b DESC,node DESC LIMIT ?4")                              \
     X(TOTALS_READ, "SELECT a,b,0,done,failed,cancelled,first,last FROM totals"                     \
                    " WHERE a>?1 AND a>=?2 AND a<?3 ORDER BY lane LIMIT ?4")                        \
     X(HISTORY_ADD, "INSERT OR IGNORE INTO history(node,seq,at,whole,body) VALUES(?1,?2,?3,?4,?5)") \

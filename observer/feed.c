@@ -5,7 +5,8 @@
  *   history   versions of a stretch of time: from before we came, once; what was missed in an
  *             outage; what was earlier, when somebody goes there. Of the nodes that have records,
  *             as these stay for a day; of longer ago, of all that have versions
- *   stints    finished ranges, lane by lane, from the first id on that is not known to be finished
+ *   stints    finished ranges of lanes in which something ended, from the newest down, in the
+ *             stretches of ids of which none is known; at leisure, as there may be millions
  *   jobs      the page that is looked at, as long as it is
  *
  * One run of each kind is under way at most. Thread: the caller's. */
@@ -27,7 +28,10 @@ enum {
     MISSED_MS = 120000,        /* how long before an outage to begin again */
     RECORDS_MS = 23 * 3600000, /* dead nodes have their records so long */
     STINTS_PAGE = 2048,
-    STINTS_LANES = 64, /* the first ones; of others no finished ranges are read */
+    STINTS_GAPS = READING_STEPS, /* stretches of ids of one run */
+    STINTS_EMPTY_MAX = 64,       /* runs that found nothing, and then a lane is left for later */
+    STINTS_REST = 8,             /* so many times as long as a full page took, there is none */
+    STINTS_REST_MS_MAX = 500,
     RETRY_MS = 1000,
     TAP_BEFORE_MS = 120000, /* a whole version is no longer ago than a minute */
 };
@@ -47,6 +51,16 @@ struct pass {
     size_t next;  /* those before have been read */
     bool tap;     /* what is read is new */
     bool earlier; /* there was something before it */
+};
+
+/* Reading the finished ranges of a lane. */
+struct lane_reading {
+    bool due;               /* something ended since the last round began */
+    bool under_way;         /* a round is */
+    int64_t below;          /* where it goes on, downward: a sequence number */
+    int empty;              /* runs of this round that found nothing, one after another */
+    struct stint_row total; /* at the last reading */
+    int64_t head;           /* likewise */
 };
 
 struct reader {
@@ -82,9 +96,10 @@ struct feed {
     bool all_read;     /* there is nothing earlier, or no room for it */
 
     struct reader stints;
-    int32_t lane_next;                 /* whose turn it is */
-    int64_t stints_from[STINTS_LANES]; /* to go on at */
-    int32_t n_lanes;
+    struct lane_reading *lanes; /* by number */
+    int32_t n_lanes, lanes_max;
+    int32_t lane_next;        /* whose turn it is */
+    uint64_t stints_began_ms; /* the run under way */
 
     struct reader jobs;
     struct jobs_ask ask, asked; /* wanted; under way */
@@ -163,6 +178,53 @@ static void nodes_note(struct feed *feed, const struct past_reading *reading)
     }
 }
 
+static struct lane_reading *lane_reading(struct feed *feed, int32_t number)
+{
+    if (number < 0 || number >= LIMIT_LANES)
+        return NULL;
+    if (number >= feed->lanes_max) {
+        int32_t max = 2 * (number + 1);
+        feed->lanes = realloc(feed->lanes, (size_t)max * sizeof(*feed->lanes));
+        if (feed->lanes == NULL)
+            abort();
+        memset(feed->lanes + feed->lanes_max, 0,
+               (size_t)(max - feed->lanes_max) * sizeof(*feed->lanes));
+        feed->lanes_max = max;
+    }
+    feed->n_lanes = number < feed->n_lanes ? feed->n_lanes : number + 1;
+    return &feed->lanes[number];
+}
+
+static bool same_total(const struct stint_row *a, const struct stint_row *b)
+{
+    return a->done == b->done && a->failed == b->failed && a->cancelled == b->cancelled &&
+           a->last_finish_ms == b->last_finish_ms && a->range.a == b->range.a &&
+           a->range.b == b->range.b;
+}
+
+/* Where sums or heads have changed, there may be finished ranges. */
+static void lanes_note(struct feed *feed, const struct past_reading *reading)
+{
+    for (size_t i = 0; i < reading->n_lanes; i++) {
+        struct lane_reading *lane = lane_reading(feed, reading->lanes[i].number);
+        if (lane == NULL || lane->head == reading->lanes[i].head)
+            continue;
+        lane->head = reading->lanes[i].head;
+        lane->due = true;
+    }
+    for (size_t i = 0; i < reading->n_totals; i++) {
+        const struct stint_row *total = &reading->totals[i];
+        struct lane_reading *lane = lane_reading(feed, id_lane(total->range.a));
+        if (lane == NULL || same_total(&lane->total, total))
+            continue;
+        lane->total = *total;
+        lane->due = true;
+    }
+    /* Of ranges that led nowhere the sums say nothing. */
+    for (int32_t i = 0; reading->all && i < feed->n_lanes; i++)
+        feed->lanes[i].due = true;
+}
+
 static void reading_done(struct ds_run *run, void *ctx)
 {
     struct reader *reader = ctx;
@@ -185,7 +247,7 @@ static void reading_done(struct ds_run *run, void *ctx)
         if (!reading.all)
             feed->n_live = reading.n_nodes;
         feed->lost = false;
-        feed->n_lanes = (int32_t)reading.n_lanes;
+        lanes_note(feed, &reading);
         reader->due_ms = feed->want_all ? 0 : feed->now_ms + feed->config.poll_ms;
     }
     reader_over(reader);
@@ -348,11 +410,29 @@ static void stints_tap(const struct feed *feed, const struct stint_row *rows, si
             feed->tap.stints(feed->tap.ctx, &rows[i], 1);
 }
 
-static void stints_complete(struct feed *feed, int32_t lane)
+static void round_end(struct feed *feed, int32_t number)
 {
-    if (!past_is_complete(feed->past, lane) && feed->tap.complete != NULL)
-        feed->tap.complete(feed->tap.ctx, lane);
-    past_stints_complete(feed->past, lane);
+    struct lane_reading *lane = &feed->lanes[number];
+    bool all = lane->below <= 1;
+    lane->under_way = false;
+    feed->lane_next = number + 1;
+    if (!all)
+        return;
+    if (!past_is_complete(feed->past, number) && feed->tap.complete != NULL)
+        feed->tap.complete(feed->tap.ctx, number);
+    past_stints_complete(feed->past, number);
+}
+
+/* A stretch of ids, and whether all that is there of it has been read. */
+static bool stretch_take(struct feed *feed, const struct ds_stints_read *read)
+{
+    struct lane_reading *lane = &feed->lanes[read->lane];
+    stints_tap(feed, read->ret_rows, read->ret_n);
+    past_add_stints(feed->past, read->ret_rows, read->ret_n);
+    bool full = read->ret_n == read->rows_max;
+    lane->below = id_seq(full ? read->ret_rows[read->ret_n - 1].range.a : read->after_id + 1);
+    lane->empty = read->ret_n > 0 ? 0 : lane->empty;
+    return !full;
 }
 
 static void stints_done(struct ds_run *run, void *ctx)
@@ -360,42 +440,65 @@ static void stints_done(struct ds_run *run, void *ctx)
     struct reader *reader = ctx;
     struct feed *feed = reader->feed;
     if (returned(reader)) {
-        const struct ds_stints_read *read = &run->steps[0].stints_read;
-        int64_t *from = &feed->stints_from[read->lane];
-        stints_tap(feed, read->ret_rows, read->ret_n);
-        past_add_stints(feed->past, read->ret_rows, read->ret_n);
-        bool more = read->ret_n == STINTS_PAGE;
-        if (more)
-            *from = id_seq(read->ret_rows[read->ret_n - 1].range.a);
-        else
-            *from = past_stints_gap(feed->past, read->lane, 1) - 1;
-        if (!more)
-            stints_complete(feed, read->lane);
-        if (!more)
-            feed->lane_next++;
-        bool round = feed->lane_next >= feed->n_lanes;
-        if (round)
-            feed->lane_next = 0;
-        reader->due_ms = feed->now_ms + (round ? feed->config.poll_ms : 0);
+        bool all = true;
+        for (size_t i = 0; all && i < run->n_steps; i++)
+            all = stretch_take(feed, &run->steps[i].stints_read);
+        uint64_t rest_ms = all ? 0 : (feed->now_ms - feed->stints_began_ms) * STINTS_REST;
+        reader->due_ms =
+            feed->now_ms + (rest_ms < STINTS_REST_MS_MAX ? rest_ms : STINTS_REST_MS_MAX);
     }
     reader_over(reader);
 }
 
+/* The next lane in which something is to be read; -1: none. */
+static int32_t lane_due(struct feed *feed)
+{
+    for (int32_t i = 0; i < feed->n_lanes; i++) {
+        int32_t number = (feed->lane_next + i) % feed->n_lanes;
+        struct lane_reading *lane = &feed->lanes[number];
+        if (!lane->under_way && !lane->due)
+            continue;
+        feed->lane_next = number;
+        if (!lane->under_way)
+            *lane = (struct lane_reading){.under_way = true,
+                                          .below = past_head(feed->past, number),
+                                          .total = lane->total,
+                                          .head = lane->head};
+        return number;
+    }
+    return -1;
+}
+
+/* Lanes that have nothing left to read are done with here; so many in one go. */
 static void stints_start(struct feed *feed)
 {
-    int32_t lane = feed->lane_next;
-    if (lane >= feed->n_lanes || lane >= STINTS_LANES) {
-        feed->lane_next = 0;
-        feed->stints.due_ms = feed->now_ms + feed->config.poll_ms;
+    for (int tries = 0; tries < STINTS_EMPTY_MAX; tries++) {
+        int32_t number = lane_due(feed);
+        if (number < 0)
+            break;
+        struct lane_reading *lane = &feed->lanes[number];
+        struct range gaps[STINTS_GAPS];
+        size_t n = past_stints_gaps(feed->past, number, lane->below, gaps, STINTS_GAPS);
+        if (n == 0)
+            lane->below = 1;
+        if (n == 0 || lane->empty++ == STINTS_EMPTY_MAX) {
+            round_end(feed, number);
+            continue;
+        }
+        for (size_t i = 0; i < n; i++)
+            feed->stints.steps[i] = (struct ds_step){
+                .kind = DS_STINTS_READ,
+                .stints_read = {.lane = number,
+                                .after_id = id_make(number, gaps[i].a) - 1,
+                                .before_id = id_make(number, gaps[i].b),
+                                .newest_first = true,
+                                .rows_max = STINTS_PAGE},
+            };
+        feed->stints_began_ms = feed->now_ms;
+        reader_push(&feed->stints, n, stints_done);
         return;
     }
-    feed->stints.steps[0] = (struct ds_step){
-        .kind = DS_STINTS_READ,
-        .stints_read = {.lane = lane,
-                        .after_id = id_make(lane, feed->stints_from[lane]),
-                        .rows_max = STINTS_PAGE},
-    };
-    reader_push(&feed->stints, 1, stints_done);
+    feed->stints.due_ms = feed->now_ms + feed->config.poll_ms;
 }
 
 /* ---- jobs ----------------------------------------------------------------------------------- */
@@ -501,7 +604,8 @@ uint64_t feed_tick(struct feed *feed, uint64_t now_ms)
     if (there && !feed->lost && feed->ask.rows > 0 && wait_ms(&feed->jobs, now_ms) == 0)
         jobs_start(feed);
     const struct reader *readers[] = {&feed->reading, &feed->stints, &feed->jobs};
-    for (size_t i = 0; i < (feed->ask.rows > 0 ? 3U : 2U); i++) {
+    size_t n = feed->lost || !there ? 1 : feed->ask.rows > 0 ? 3 : 2; /* those that may begin */
+    for (size_t i = 0; i < n; i++) {
         uint64_t own = wait_ms(readers[i], now_ms);
         wait = own < wait ? own : wait;
     }
@@ -513,5 +617,6 @@ void feed_free(struct feed *feed)
     arena_release(&feed->page.mem);
     free(feed->pass.nodes);
     free(feed->nodes);
+    free(feed->lanes);
     free(feed);
 }

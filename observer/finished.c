@@ -1,7 +1,7 @@
 /* Finished ranges and their sums (observer/finished.h).
  *
- * Rows come nearly in order, as they are read: an insert at the end is the common case. The sums
- * are made again from the first row that changed. Pure. */
+ * Rows come in pages, the newest first: a page is merged with what is there at once. The sums are
+ * made again from the first row that changed. Pure. */
 #include "observer/finished.h"
 
 #include <stdlib.h>
@@ -16,7 +16,7 @@ static size_t row_at(const struct finished *finished, int64_t seq)
 }
 
 /* Each row takes in the one behind it where the two meet. */
-static void neighbours_merge(struct finished *finished)
+void finished_merge(struct finished *finished)
 {
     size_t kept = 0;
     for (size_t i = 0; i < finished->n; i++) {
@@ -42,27 +42,51 @@ static void neighbours_merge(struct finished *finished)
     finished->crowded = kept > FINISHED_ROWS_MAX / 2 ? 2 * kept : FINISHED_ROWS_MAX;
 }
 
-void finished_add(struct finished *finished, const struct finished_row *row)
+static void room_make(struct finished *finished, size_t n)
+{
+    if (n <= finished->max)
+        return;
+    finished->max = finished->max > 0 ? finished->max : 64;
+    while (finished->max < n)
+        finished->max *= 2;
+    finished->rows = realloc(finished->rows, finished->max * sizeof(*finished->rows));
+    finished->sums = realloc(finished->sums, (finished->max + 1) * sizeof(*finished->sums));
+    if (finished->rows == NULL || finished->sums == NULL)
+        abort();
+}
+
+/* Nothing is there of that row's ids, nor of those below `taken`. */
+static bool fits(const struct finished *finished, const struct finished_row *row, int64_t taken)
 {
     size_t at = row_at(finished, row->a);
     bool free_there = at == finished->n || finished->rows[at].a >= row->b;
-    if (row->a >= row->b || !free_there)
-        return;
-    if (finished->n == finished->max) {
-        finished->max = finished->max > 0 ? finished->max * 2 : 64;
-        finished->rows = realloc(finished->rows, finished->max * sizeof(*finished->rows));
-        finished->sums = realloc(finished->sums, (finished->max + 1) * sizeof(*finished->sums));
-        if (finished->rows == NULL || finished->sums == NULL)
-            abort();
+    return row->a < row->b && row->a >= taken && free_there;
+}
+
+/* Those that fit are put behind the others first; then both are merged, from the last one on. */
+void finished_add(struct finished *finished, const struct finished_row *rows, size_t n)
+{
+    size_t before = finished->n, fit = 0;
+    struct finished_row *fitting = malloc((n + 1) * sizeof(*fitting));
+    if (fitting == NULL)
+        abort();
+    for (size_t i = 0; i < n; i++)
+        if (fits(finished, &rows[i], fit > 0 ? fitting[fit - 1].b : INT64_MIN))
+            fitting[fit++] = rows[i];
+    if (fit > 0) {
+        size_t lowest = row_at(finished, fitting[0].a);
+        room_make(finished, before + fit);
+        if (finished->n_sums > lowest + 1)
+            finished->n_sums = lowest + 1;
     }
-    memmove(finished->rows + at + 1, finished->rows + at,
-            (finished->n - at) * sizeof(*finished->rows));
-    finished->rows[at] = *row;
-    finished->n++;
-    if (finished->n_sums > at + 1)
-        finished->n_sums = at + 1;
+    finished->n = before + fit;
+    for (size_t to = finished->n; fit > 0;) {
+        bool old = before > 0 && finished->rows[before - 1].a > fitting[fit - 1].a;
+        finished->rows[--to] = old ? finished->rows[--before] : fitting[--fit];
+    }
+    free(fitting);
     if (finished->n >= (finished->crowded > 0 ? finished->crowded : FINISHED_ROWS_MAX))
-        neighbours_merge(finished);
+        finished_merge(finished);
 }
 
 void finished_clear(struct finished *finished)
@@ -143,21 +167,26 @@ const struct finished_row *finished_find(const struct finished *finished, int64_
     return holds ? &finished->rows[at] : NULL;
 }
 
-int64_t finished_gap(struct finished *finished, int64_t from)
+int64_t finished_from(struct finished *finished, int64_t until)
 {
-    size_t low = row_at(finished, from), high = finished->n;
-    if (low == high || finished->rows[low].a > from)
-        return from;
+    size_t low = 0, high = row_at(finished, until - 1); /* holds the one before, if any does */
+    if (high == finished->n || finished->rows[high].a >= until)
+        return until;
     sums_make(finished);
-    /* Rows from the first on meet as long as their ids are as many as the ids they span. */
-    int64_t first = finished->rows[low].a, before = finished->sums[low].ids;
-    while (high - low > 1) {
+    /* Rows down from there meet as long as their ids are as many as the ids they span. */
+    int64_t end = finished->rows[high].b, after = finished->sums[high + 1].ids;
+    while (low < high) {
         size_t middle = low + (high - low) / 2;
-        int64_t ids = finished->sums[middle + 1].ids - before;
-        if (finished->rows[middle].b - first == ids)
-            low = middle;
-        else
+        if (end - finished->rows[middle].a == after - finished->sums[middle].ids)
             high = middle;
+        else
+            low = middle + 1;
     }
-    return finished->rows[low].b;
+    return finished->rows[low].a;
+}
+
+int64_t finished_end_before(const struct finished *finished, int64_t seq)
+{
+    size_t at = row_at(finished, seq); /* the first that ends past it */
+    return at > 0 ? finished->rows[at - 1].b : 1;
 }

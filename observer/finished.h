@@ -34,8 +34,10 @@ struct finished_counts {
     int64_t ids, done, failed, cancelled; /* ids that ended; the rest of them led nowhere */
 };
 
-/* Any order; a row that is there already is left as it is. */
-void finished_add(struct finished *finished, const struct finished_row *row);
+/* A row that is there already is left as it is. Rows by a: many cost as much as one. */
+void finished_add(struct finished *finished, const struct finished_row *rows, size_t n);
+/* Makes half as many of them, where they meet. */
+void finished_merge(struct finished *finished);
 void finished_clear(struct finished *finished);
 
 /* Over [a, b). */
@@ -44,7 +46,10 @@ struct finished_counts finished_count(struct finished *finished, int64_t a, int6
 /* The row that holds that id, or NULL. */
 const struct finished_row *finished_find(const struct finished *finished, int64_t seq);
 
-/* The first id from `from` on that is in no row. */
-int64_t finished_gap(struct finished *finished, int64_t from);
+/* The lowest id from which on all ids below `until` are in rows; `until`: the one before it is in
+ * none. */
+int64_t finished_from(struct finished *finished, int64_t until);
+/* The end of the last row that ends at or before that id; 1: there is none. */
+int64_t finished_end_before(const struct finished *finished, int64_t seq);
 
 #endif

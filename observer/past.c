@@ -168,7 +168,7 @@ struct lane_track *lane_find(const struct past *past, int32_t number)
     return at < past->n_lanes && past->lanes[at]->number == number ? past->lanes[at] : NULL;
 }
 
-static struct lane_track *lane_get(struct past *past, int32_t number)
+struct lane_track *lane_get(struct past *past, int32_t number)
 {
     size_t at = lane_index(past, number);
     if (at < past->n_lanes && past->lanes[at]->number == number)
@@ -601,37 +601,6 @@ bool past_add_reading(struct past *past, const struct past_reading *reading)
     return good;
 }
 
-bool past_add_stints(struct past *past, const struct stint_row *rows, size_t n)
-{
-    bool good = true;
-    for (size_t i = 0; i < n; i++) {
-        const struct stint_row *row = &rows[i];
-        if (!stint_good(row) || past->rows >= PAST_ROWS_MAX) {
-            good = false;
-            continue;
-        }
-        struct lane_track *lane = lane_get(past, id_lane(row->range.a));
-        size_t before = lane->finished.n;
-        finished_add(&lane->finished, &(struct finished_row){
-                                          .a = id_seq(row->range.a),
-                                          .b = id_seq(row->range.b - 1) + 1,
-                                          .node = row->node,
-                                          .done = row->done,
-                                          .failed = row->failed,
-                                          .cancelled = row->cancelled,
-                                          .first_start_ms = row->first_start_ms,
-                                          .last_finish_ms = row->last_finish_ms,
-                                      });
-        past->rows += lane->finished.n - before;
-    }
-    return good;
-}
-
-void past_stints_complete(struct past *past, int32_t lane)
-{
-    lane_get(past, lane)->complete = true;
-}
-
 bool past_add_trouble(struct past *past, int64_t at_ms, const char *why)
 {
     bool was = past->trouble_ms != 0, is = why != NULL;
@@ -669,50 +638,6 @@ int64_t past_first_ms(const struct past *past)
 int64_t past_last_ms(const struct past *past)
 {
     return past->last_ms;
-}
-
-bool past_has_stint(const struct past *past, const struct stint_row *row)
-{
-    const struct lane_track *lane = lane_find(past, id_lane(row->range.a));
-    return lane != NULL && finished_find(&lane->finished, id_seq(row->range.a)) != NULL;
-}
-
-bool past_is_complete(const struct past *past, int32_t lane)
-{
-    const struct lane_track *track = lane_find(past, lane);
-    return track != NULL && track->complete;
-}
-
-/* The end of the range in which a living node holds that id by now; 0: none does. */
-static int64_t held_until(const struct past *past, int64_t id)
-{
-    for (size_t i = 0; i < past->n_tracks; i++) {
-        const struct track *track = past->tracks[i];
-        const struct state *last = track->n > 0 ? &track->states[track->n - 1] : NULL;
-        if (last == NULL || last->state == NODE_DEAD)
-            continue;
-        const struct node_range *ranges = (const struct node_range *)last->ranges->data;
-        for (size_t k = 0; k < last->ranges->n; k++)
-            if (range_holds(ranges[k].range, id))
-                return ranges[k].range.b;
-    }
-    return 0;
-}
-
-int64_t past_stints_gap(const struct past *past, int32_t lane, int64_t from)
-{
-    enum { HOPS_MAX = 64 }; /* then it is read from there */
-    struct lane_track *track = lane_find(past, lane);
-    if (track == NULL)
-        return from;
-    for (int i = 0; i < HOPS_MAX; i++) {
-        from = finished_gap(&track->finished, from);
-        int64_t until = from <= ID_SEQ_MAX ? held_until(past, id_make(lane, from)) : 0;
-        if (until == 0)
-            break;
-        from = id_seq(until - 1) + 1;
-    }
-    return from;
 }
 
 size_t past_bytes(const struct past *past)

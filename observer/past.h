@@ -12,7 +12,7 @@ struct past;
 
 enum {
     PAST_NODES_MAX = 1 << 16,
-    PAST_ROWS_MAX = 1 << 22,   /* finished ranges */
+    PAST_ROWS_MAX = 1 << 20,   /* finished ranges; of more, neighbours become one */
     PAST_QUEUES_MAX = 1 << 12, /* changes of queues */
 };
 
@@ -76,10 +76,13 @@ int64_t past_first_ms(const struct past *past); /* 0: nothing yet */
 int64_t past_last_ms(const struct past *past);
 bool past_has_stint(const struct past *past, const struct stint_row *row);
 bool past_is_complete(const struct past *past, int32_t lane);
-/* The first id of that lane from `from` on, as a sequence number, of which no finished range is
- * known and that no living node holds: of what is held there is none, so a long job does not have
- * all that ended behind it looked for again and again. */
-int64_t past_stints_gap(const struct past *past, int32_t lane, int64_t from);
+/* The highest stretches of ids of that lane below `below` (all: sequence numbers) of which no
+ * finished range is known and that neither the pool nor a living node has: what can still be read,
+ * and nothing else, so a long job does not have all that ended behind it read again and again.
+ * Returns how many, the highest first. */
+size_t past_stints_gaps(const struct past *past, int32_t lane, int64_t below, struct range *gaps,
+                        size_t max);
+int64_t past_head(const struct past *past, int32_t lane); /* the newest, a sequence number; or 1 */
 
 /* The first loud event after at_ms, or the last one before; 0: none. */
 int64_t past_event_after(struct past *past, int64_t at_ms);

@@ -1,5 +1,6 @@
 /* Insides of the past, shared by its parts and included by nobody else:
  *   past.c         facts: tracks of nodes and lanes, and forgetting
+ *   past_stints.c  finished ranges, and where some are missing
  *   past_check.c   what can be, and what cannot
  *   past_events.c  what happened between two states of a node
  *   past_moment.c  the moment at a time */
@@ -103,6 +104,7 @@ void block_drop(struct past *past, struct block *block);
 struct track *track_find(const struct past *past, int64_t node); /* NULL: none */
 /* The last state at or before that time; NULL: none. */
 const struct state *state_at(const struct track *track, int64_t at_ms);
+struct lane_track *lane_get(struct past *past, int32_t number); /* made where there is none */
 struct lane_track *lane_find(const struct past *past, int32_t number); /* NULL: none */
 const struct lane_state *lane_at(const struct lane_track *lane, int64_t at_ms);
 

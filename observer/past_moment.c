@@ -372,15 +372,22 @@ static void ended_add(const struct lane_track *track, const struct moment *momen
 {
     struct finished_counts ended = {
         .done = track->done, .failed = track->failed, .cancelled = track->cancelled};
-    if (!moment->live)
+    if (!moment->live && track->complete) {
         ended = finished_count(lane->finished, 1, lane->head);
+    } else if (!moment->live) {
+        /* The newest ranges are read first: all that ended, but for those. */
+        struct finished_counts after = finished_count(lane->finished, lane->head, INT64_MAX);
+        ended.done -= after.done < ended.done ? after.done : ended.done;
+        ended.failed -= after.failed < ended.failed ? after.failed : ended.failed;
+        ended.cancelled -= after.cancelled < ended.cancelled ? after.cancelled : ended.cancelled;
+    }
     for (size_t i = 0; i < lane->n_held && !moment->live; i++) {
         /* What was held then and has ended since had not ended. */
         struct finished_counts since =
             finished_count(lane->finished, lane->held[i].a, lane->held[i].b);
-        ended.done -= since.done;
-        ended.failed -= since.failed;
-        ended.cancelled -= since.cancelled;
+        ended.done -= since.done < ended.done ? since.done : ended.done;
+        ended.failed -= since.failed < ended.failed ? since.failed : ended.failed;
+        ended.cancelled -= since.cancelled < ended.cancelled ? since.cancelled : ended.cancelled;
     }
     queue->done += ended.done;
     queue->failed += ended.failed;

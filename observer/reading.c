@@ -4,7 +4,9 @@
 
 #include "datastore/error.h"
 
-enum { NODES, LANES, QUEUES, TOTALS };
+/* Sums before nodes: a range that ended is summed up in the run in which its node drops it, and who
+ * has seen the sums change must not find it held. */
+enum { TOTALS, NODES, LANES, QUEUES };
 
 static const int64_t window_ms = 60000; /* nothing is known of it yet */
 static const size_t bytes_max = SIZE_MAX / 4;

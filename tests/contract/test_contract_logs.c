@@ -75,6 +75,47 @@ CONTRACT_TEST(finished_ranges_are_paged_and_told_by_lane, s)
     ck_assert_uint_eq(stints_read(s, (struct ds_stints_read){.lane = -1}).ret_n, 20);
 }
 
+CONTRACT_TEST(finished_ranges_are_read_from_the_last_one_down, s)
+{
+    int32_t mail = lane_make(s, "mail", 5, 0);
+    struct stint_row rows[20];
+    for (int64_t i = 0; i < 20; i++) {
+        int32_t lane = i % 2 == 0 ? LANE_DEFAULT : mail;
+        int64_t a = id_make(lane, 1 + i / 2 * 10);
+        rows[i] = (struct stint_row){.range = {a, a + 10, false}, .node = NODE_A, .done = i};
+    }
+    stints_add(s, rows, 20);
+    int64_t before = 0, expected = 91;
+    for (;;) {
+        struct ds_stints_read page = stints_read(
+            s, (struct ds_stints_read){
+                   .lane = mail, .before_id = before, .newest_first = true, .rows_max = 3});
+        for (size_t i = 0; i < page.ret_n; i++, expected -= 10)
+            ck_assert_int_eq(page.ret_rows[i].range.a, id_make(mail, expected));
+        if (page.ret_n == 0)
+            break;
+        before = page.ret_rows[page.ret_n - 1].range.a;
+    }
+    ck_assert_int_eq(expected, -9);
+    /* Between two ids, neither included, either way round. */
+    struct ds_stints_read read = {.lane = mail,
+                                  .after_id = id_make(mail, 21),
+                                  .before_id = id_make(mail, 61),
+                                  .newest_first = true};
+    struct ds_stints_read page = stints_read(s, read);
+    ck_assert_uint_eq(page.ret_n, 3);
+    ck_assert_int_eq(page.ret_rows[0].range.a, id_make(mail, 51));
+    ck_assert_int_eq(page.ret_rows[2].range.a, id_make(mail, 31));
+    read.newest_first = false;
+    page = stints_read(s, read);
+    ck_assert_uint_eq(page.ret_n, 3);
+    ck_assert_int_eq(page.ret_rows[0].range.a, id_make(mail, 31));
+    read.before_id = read.after_id; /* nothing is between them */
+    ck_assert_uint_eq(stints_read(s, read).ret_n, 0);
+    read.before_id = read.after_id - 15;
+    ck_assert_uint_eq(stints_read(s, read).ret_n, 0);
+}
+
 CONTRACT_TEST(totals_are_one_row_a_lane, s)
 {
     int32_t mail = lane_make(s, "mail", 5, 0);
@@ -232,6 +273,7 @@ int main(void)
     const TTest *const tests[] = {
         a_finished_range_is_there_once,
         finished_ranges_are_paged_and_told_by_lane,
+        finished_ranges_are_read_from_the_last_one_down,
         totals_are_one_row_a_lane,
         versions_are_read_by_node_and_number,
         a_stretch_of_time_is_told_from_whole_to_whole,

@@ -58,7 +58,7 @@ static void put_finished(struct scene *scene, uint64_t *seed, int64_t a, int64_t
     row.done = kind == ID_DONE ? b - a : 0;
     row.failed = kind == ID_FAILED ? b - a : 0;
     row.cancelled = kind == ID_CANCELLED ? b - a : 0;
-    finished_add(&scene->finished, &row);
+    finished_add(&scene->finished, &row, 1);
     for (int64_t id = a; id < b; id++)
         scene->kinds[id] = kind;
 }

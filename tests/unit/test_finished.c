@@ -60,6 +60,19 @@ static void naive_add(struct naive *naive, const struct finished_row *row)
     }
 }
 
+/* The row of the id before goes on past it. */
+static bool row_goes_on(const struct finished *finished, int64_t id)
+{
+    const struct finished_row *row = finished_find(finished, id - 1);
+    return row != NULL && row->b > id;
+}
+
+static int row_compare(const void *a, const void *b)
+{
+    const struct finished_row *x = a, *y = b;
+    return (x->a > y->a) - (x->a < y->a);
+}
+
 static void compare(struct finished *finished, const struct naive *naive, uint64_t *seed)
 {
     for (int i = 0; i < ASKED; i++) {
@@ -76,13 +89,17 @@ static void compare(struct finished *finished, const struct naive *naive, uint64
         ck_assert_int_eq(counts.failed, failed);
         ck_assert_int_eq(counts.cancelled, cancelled);
         ck_assert_int_eq(counts.done, done);
-        int64_t gap = a <= IDS ? a : IDS;
-        const struct finished_row *row = finished_find(finished, gap);
-        ck_assert_int_eq(row != NULL ? row->node : 0, naive->node[gap]);
-        int64_t from = gap;
-        while (gap <= IDS && naive->ended[gap])
-            gap++;
-        ck_assert_int_eq(finished_gap(finished, from), gap);
+        int64_t from = a <= IDS ? a : IDS;
+        const struct finished_row *row = finished_find(finished, from);
+        ck_assert_int_eq(row != NULL ? row->node : 0, naive->node[from]);
+        int64_t low = b;
+        while (low > 1 && low - 1 <= IDS && naive->ended[low - 1])
+            low--;
+        ck_assert_int_eq(finished_from(finished, b), low);
+        int64_t end = from; /* no row ends inside another: the id before the end is in one */
+        while (end > 1 && (!naive->ended[end - 1] || row_goes_on(finished, end)))
+            end--;
+        ck_assert_int_eq(finished_end_before(finished, from), end);
     }
 }
 
@@ -94,10 +111,39 @@ START_TEST(sums_are_those_of_single_ids)
         uint64_t seed = round;
         for (int i = 0; i < ROWS; i++) {
             struct finished_row row = row_random(&seed);
-            finished_add(&finished, &row);
+            finished_add(&finished, &row, 1);
             naive_add(&naive, &row);
             if (i % 40 == 39)
                 compare(&finished, &naive, &seed);
+        }
+        finished_clear(&finished);
+    }
+}
+END_TEST
+
+/* Pages, of which each is in order, come to the same as their rows one by one. */
+START_TEST(pages_are_their_rows)
+{
+    for (uint64_t round = 1; round <= ROUNDS; round++) {
+        struct finished finished = {0};
+        struct naive naive = {0};
+        uint64_t seed = round;
+        for (int page = 0; page < 6; page++) {
+            struct finished_row rows[20];
+            for (int i = 0; i < 20; i++) {
+                rows[i] = row_random(&seed);
+                rows[i].b = rows[i].a + 1 + i % 2; /* no two rows begin alike */
+                rows[i].failed = rows[i].cancelled = 0;
+                rows[i].done = 1;
+            }
+            qsort(rows, 20, sizeof(rows[0]), row_compare);
+            for (int i = 1; i < 20; i++)
+                if (rows[i].a == rows[i - 1].a)
+                    rows[i] = rows[i - 1];
+            finished_add(&finished, rows, 20);
+            for (int i = 0; i < 20; i++)
+                naive_add(&naive, &rows[i]);
+            compare(&finished, &naive, &seed);
         }
         finished_clear(&finished);
     }
@@ -115,16 +161,16 @@ START_TEST(many_rows_become_fewer)
         struct finished_row row = {.a = 1 + 2 * i, .b = 3 + 2 * i, .node = 7, .failed = i % 3 == 0};
         row.done = 2 - row.failed;
         failed += row.failed;
-        finished_add(&finished, &row);
+        finished_add(&finished, &row, 1);
         most = finished.n > most ? finished.n : most;
     }
     ck_assert_uint_le(most, FINISHED_ROWS_MAX);
     struct finished_counts counts = finished_count(&finished, 1, 2 * MANY + 1);
     ck_assert_int_eq(counts.ids, 2 * MANY);
     ck_assert_int_eq(counts.failed, failed);
-    ck_assert_int_eq(finished_gap(&finished, 1), 2 * MANY + 1);
+    ck_assert_int_eq(finished_from(&finished, 2 * MANY + 1), 1);
     size_t n = finished.n;
-    finished_add(&finished, &(struct finished_row){.a = 41, .b = 43, .node = 8});
+    finished_add(&finished, &(struct finished_row){.a = 41, .b = 43, .node = 8}, 1);
     ck_assert_uint_eq(finished.n, n); /* it is in there already */
     finished_clear(&finished);
 }
@@ -135,6 +181,7 @@ int main(void)
     Suite *suite = suite_create("finished");
     TCase *tcase = tcase_create("finished");
     tcase_add_test(tcase, sums_are_those_of_single_ids);
+    tcase_add_test(tcase, pages_are_their_rows);
     tcase_add_test(tcase, many_rows_become_fewer);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);

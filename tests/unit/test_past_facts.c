@@ -7,6 +7,7 @@
 #include "observer/past.h"
 
 #include <check.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -340,6 +341,19 @@ START_TEST(who_looked_earlier_tells_nothing_new)
 }
 END_TEST
 
+static void assert_gaps(struct past *past, int64_t below, const char *expected)
+{
+    struct range gaps[8];
+    char text[160] = "";
+    size_t len = 0, n = past_stints_gaps(past, 2, below, gaps, 8);
+    for (size_t i = 0; i < n; i++)
+        len += (size_t)snprintf(text + len, sizeof(text) - len, "%s%d-%d", i > 0 ? " " : "",
+                                (int)gaps[i].a, (int)gaps[i].b);
+    ck_assert_str_eq(text, expected);
+    size_t fewer = past_stints_gaps(past, 2, below, gaps, 1);
+    ck_assert_uint_eq(fewer, n > 0 ? 1 : 0);
+}
+
 /* A job that takes long holds one range; what ended behind it is not looked for again. */
 START_TEST(what_is_held_has_not_ended)
 {
@@ -349,19 +363,24 @@ START_TEST(what_is_held_has_not_ended)
                                {.range = {id_make(2, 9), id_make(2, 20), false}},
                                {.range = {id_make(2, 25), id_make(2, 40), false}}};
     ck_assert(past_add_stints(past, rows, 3));
-    ck_assert_int_eq(past_stints_gap(past, 2, 1), 5);
+    assert_gaps(past, 60, "40-60 20-25 5-9");
+    assert_gaps(past, 40, "20-25 5-9");
+    assert_gaps(past, 23, "20-23 5-9");
+    assert_gaps(past, 9, "5-9");
+    assert_gaps(past, 5, "");
     writer_begin(&writer, 7, "alpha", NOW_MS);
     holds(&writer, id_make(2, 5), id_make(2, 9));
     holds(&writer, id_make(2, 40), id_make(2, 50));
     tell_reading(past, &writer, NOW_MS, true);
-    ck_assert_int_eq(past_stints_gap(past, 2, 1), 20);
+    assert_gaps(past, 60, "50-60 20-25");
     rows[0].range = (struct range){id_make(2, 20), id_make(2, 25), false};
     ck_assert(past_add_stints(past, rows, 1));
-    ck_assert_int_eq(past_stints_gap(past, 2, 1), 50);
+    assert_gaps(past, 60, "50-60");
+    assert_gaps(past, 45, "");
     writer.node.state = NODE_DEAD; /* what it held is another's by now */
     writer.node.since_ms = writer.node.beat_ms = NOW_MS + T;
     tell_reading(past, &writer, NOW_MS + T, true);
-    ck_assert_int_eq(past_stints_gap(past, 2, 1), 5);
+    assert_gaps(past, 60, "40-60 5-9");
     writer_end(&writer);
     past_free(past);
 }
