@@ -35,6 +35,7 @@ static struct {
     struct termios before;
     bool termios_known;
     struct sigaction handlers[FATALS];
+    struct grid *shown; /* as last drawn; NULL: draw all */
 } screen;
 
 /* ---- as it was ------------------------------------------------------------------------------ */
@@ -123,6 +124,12 @@ int term_open(struct error *err)
     return 0;
 }
 
+static void shown_forget(void)
+{
+    grid_free(screen.shown);
+    screen.shown = NULL;
+}
+
 void term_close(void)
 {
     if (screen.terminal == NULL)
@@ -130,6 +137,7 @@ void term_close(void)
     endwin();
     delscreen(screen.terminal);
     screen.terminal = NULL;
+    shown_forget();
     for (size_t i = 0; i < FATALS; i++)
         sigaction(fatal[i], &screen.handlers[i], NULL);
 }
@@ -138,8 +146,10 @@ void term_size(int *ret_width, int *ret_height)
 {
     struct winsize size;
     if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 && size.ws_row > 0 &&
-        is_term_resized(size.ws_row, size.ws_col))
+        is_term_resized(size.ws_row, size.ws_col)) {
         resizeterm(size.ws_row, size.ws_col);
+        shown_forget();
+    }
     *ret_width = COLS;
     *ret_height = LINES;
 }
@@ -172,26 +182,65 @@ static attr_t attributes_of(const struct cell *cell, int *ret_pair)
     return attributes;
 }
 
+static bool cell_same(const struct cell *a, const struct cell *b)
+{
+    return a->code == b->code && a->fore == b->fore && a->back == b->back && a->style == b->style;
+}
+
+static void row_show(const struct grid *grid, const struct cell *before, int y)
+{
+    for (int x = 0; x < grid->width && x < COLS; x++) {
+        const struct cell *cell = &grid->cells[y * grid->width + x];
+        if (cell->code == 0 || (before != NULL && cell_same(cell, &before[x])))
+            continue;
+        wchar_t text[2] = {(wchar_t)cell->code, L'\0'};
+        cchar_t out;
+        int pair;
+        attr_t attributes = attributes_of(cell, &pair);
+        setcchar(&out, text, attributes, 0, &pair);
+        mvadd_wch(y, x, &out);
+    }
+}
+
+/* A row in which a wide character comes or goes is drawn whole: what ncurses does with its other
+ * half is its own business. */
+static bool row_wide(const struct cell *cells, int width)
+{
+    for (int x = 0; x < width; x++)
+        if (cells[x].code == 0)
+            return true;
+    return false;
+}
+
+/* ncurses is told of cells that changed only: telling it of all takes longer than drawing them. */
 void term_show(const struct grid *grid)
 {
-    for (int y = 0; y < grid->height && y < LINES; y++)
-        for (int x = 0; x < grid->width && x < COLS; x++) {
-            const struct cell *cell = &grid->cells[y * grid->width + x];
-            if (cell->code == 0)
-                continue;
-            wchar_t text[2] = {(wchar_t)cell->code, L'\0'};
-            cchar_t out;
-            int pair;
-            attr_t attributes = attributes_of(cell, &pair);
-            setcchar(&out, text, attributes, 0, &pair);
-            mvadd_wch(y, x, &out);
-        }
+    struct grid *shown = screen.shown;
+    bool known = shown != NULL && shown->width == grid->width && shown->height == grid->height;
+    for (int y = 0; y < grid->height && y < LINES; y++) {
+        const struct cell *now = &grid->cells[y * grid->width];
+        struct cell *before = known ? &shown->cells[y * grid->width] : NULL;
+        size_t bytes = (size_t)grid->width * sizeof(*now);
+        if (known && memcmp(now, before, bytes) == 0)
+            continue;
+        bool whole = !known || row_wide(now, grid->width) || row_wide(before, grid->width);
+        row_show(grid, whole ? NULL : before, y);
+        if (known)
+            memcpy(before, now, bytes);
+    }
     refresh();
+    if (known)
+        return;
+    grid_free(shown);
+    screen.shown = grid_new(grid->width, grid->height, grid->ascii);
+    memcpy(screen.shown->cells, grid->cells,
+           (size_t)grid->width * (size_t)grid->height * sizeof(*grid->cells));
 }
 
 void term_redraw(void)
 {
     clearok(stdscr, TRUE);
+    shown_forget();
 }
 
 /* ---- keys ----------------------------------------------------------------------------------- */
@@ -225,6 +274,8 @@ int term_key(int *ret_x, int *ret_y)
     int kind = get_wch(&wide);
     if (kind == ERR)
         return KEYS_NONE;
+    if (kind == KEY_CODE_YES && wide == KEY_RESIZE)
+        shown_forget(); /* also where it is soon as large as before */
     if (kind == KEY_CODE_YES && wide == KEY_MOUSE)
         return mouse_key(ret_x, ret_y);
     for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)

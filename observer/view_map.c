@@ -252,6 +252,16 @@ static enum role node_role(const struct moment *moment, int32_t node)
     return (enum role)(ROLE_NODE + moment->nodes[node].colour % NODE_COLOURS);
 }
 
+/* In a long lane nearly every cell has a job or two that failed: these are not to drown the cells
+ * that have many. */
+static bool failed_few(const struct axis_part *part)
+{
+    double ids = 0;
+    for (int i = 0; i < ID_KINDS; i++)
+        ids += part->counts[i];
+    return part->counts[ID_FAILED] * 100 < ids;
+}
+
 /* What a part looks like; ret_code: the character. */
 static struct pen_style look_of(const struct moment *moment, const struct map_state *state,
                                 const struct axis_part *part, bool ascii, uint32_t *ret_code)
@@ -262,6 +272,8 @@ static struct pen_style look_of(const struct moment *moment, const struct map_st
     bool held = kind == ID_GRANTED || kind == ID_RUNNING || kind == ID_RETURNING;
     if (kind == ID_FAILED || kind == ID_SUSPECT)
         style.style = STYLE_BOLD;
+    if (kind == ID_FAILED && failed_few(part))
+        style = (struct pen_style){ROLE_DONE, ROLE_TEXT, STYLE_REVERSE};
     if (part->node < 0 || (!held && !(state->owners && kind == ID_DONE)))
         return style;
     style.fore = node_role(moment, part->node);
