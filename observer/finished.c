@@ -15,6 +15,22 @@ static size_t row_at(const struct finished *finished, int64_t seq)
     return ARRAY_UNTIL(finished->rows, finished->n, b, seq);
 }
 
+/* The same, looked for from `near` on. */
+static size_t row_near(const struct finished *finished, size_t near, int64_t seq)
+{
+    enum { STEPS = 8 };
+    size_t at = near < finished->n ? near : finished->n;
+    for (int i = 0; i < STEPS; i++) {
+        if (at < finished->n && finished->rows[at].b <= seq)
+            at++;
+        else if (at > 0 && finished->rows[at - 1].b > seq)
+            at--;
+        else
+            return at;
+    }
+    return row_at(finished, seq);
+}
+
 /* Each row takes in the one behind it where the two meet. */
 void finished_merge(struct finished *finished)
 {
@@ -143,7 +159,8 @@ struct finished_counts finished_count(struct finished *finished, int64_t a, int6
     if (finished == NULL || finished->n == 0 || a >= b)
         return counts;
     sums_make(finished);
-    size_t from = row_at(finished, a), to = row_at(finished, b);
+    size_t from = row_near(finished, finished->near, a), to = row_near(finished, from, b);
+    finished->near = to;
     const struct finished_sum *low = &finished->sums[from], *high = &finished->sums[to];
     counts = (struct finished_counts){
         .ids = high->ids - low->ids,
@@ -162,7 +179,7 @@ const struct finished_row *finished_find(const struct finished *finished, int64_
 {
     if (finished == NULL)
         return NULL;
-    size_t at = row_at(finished, seq);
+    size_t at = row_near(finished, finished->near, seq);
     bool holds = at < finished->n && finished->rows[at].a <= seq;
     return holds ? &finished->rows[at] : NULL;
 }

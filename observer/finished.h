@@ -28,6 +28,7 @@ struct finished {
         int64_t ids, done, failed, cancelled;
     } * sums;
     size_t n_sums;
+    size_t near; /* where the last stretch that was asked for ended: the next is often beside it */
 };
 
 struct finished_counts {
