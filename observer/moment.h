@@ -118,8 +118,8 @@ struct moment {
     double rate;
 
     /* Curves over the timeline, to at_ms, when it was asked for; < 0: not known. */
-    int64_t timeline_ms;            /* 0: it was not */
-    float *rates, *backlogs, *busy; /* MOMENT_POINTS each: jobs/s, ids waiting, slots in use */
+    int64_t timeline_ms;     /* 0: it was not */
+    float *rates, *backlogs; /* MOMENT_POINTS each: jobs/s, ids waiting */
     struct arena mem;
 };
 

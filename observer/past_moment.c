@@ -513,10 +513,7 @@ static void track_curves(const struct track *track, struct moment *moment)
     struct walk before = walk_from(track, point_ms(moment, 0) - step_ms - RATE_MS_MIN);
     for (int i = 0; i < MOMENT_POINTS; i++) {
         float rate = rate_at(&now, &before, point_ms(moment, i), step_ms);
-        const struct state *state = walk_to(&now, point_ms(moment, i));
         moment->rates[i] += rate > 0 ? rate : 0;
-        moment->busy[i] +=
-            state == NULL || state->state == NODE_DEAD ? 0 : (float)state->running->n;
     }
 }
 
@@ -547,13 +544,12 @@ static void curves_make(const struct past *past, struct moment *moment)
 {
     moment->rates = points(moment);
     moment->backlogs = points(moment);
-    moment->busy = points(moment);
     for (size_t k = 0; k < past->n_tracks; k++)
         track_curves(past->tracks[k], moment);
     for (size_t k = 0; k < past->n_lanes; k++)
         lane_curve(past->lanes[k], moment);
     for (int i = 0; i < MOMENT_POINTS && point_ms(moment, i) < past->first_ms; i++)
-        moment->rates[i] = moment->backlogs[i] = moment->busy[i] = -1;
+        moment->rates[i] = moment->backlogs[i] = -1;
 }
 
 static void timeline_make(const struct past *past, struct moment *moment)
