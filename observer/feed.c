@@ -28,6 +28,8 @@ enum {
     MISSED_MS = 120000,        /* how long before an outage to begin again */
     RECORDS_MS = 23 * 3600000, /* dead nodes have their records so long */
     STINTS_PAGE = 2048,
+    WIDTH_MIN = 1024, /* ids, as above */
+    WIDTH_FIRST = 1 << 16,
     STINTS_GAPS = READING_STEPS, /* stretches of ids of one run */
     STINTS_EMPTY_MAX = 64,       /* runs that found nothing, and then a lane is left for later */
     STINTS_REST = 8,             /* so many times as long as a full page took, there is none */
@@ -58,6 +60,7 @@ struct lane_reading {
     bool due;               /* something ended since the last round began */
     bool under_way;         /* a round is */
     int64_t below;          /* where it goes on, downward: a sequence number */
+    int64_t width;          /* ids asked about at a time: about as many as a page tells of */
     int empty;              /* runs of this round that found nothing, one after another */
     struct stint_row total; /* at the last reading */
     int64_t head;           /* likewise */
@@ -100,6 +103,7 @@ struct feed {
     int32_t n_lanes, lanes_max;
     int32_t lane_next;        /* whose turn it is */
     uint64_t stints_began_ms; /* the run under way */
+    bool stints_more;         /* it asks about a part of a stretch */
 
     struct reader jobs;
     struct jobs_ask ask, asked; /* wanted; under way */
@@ -432,6 +436,10 @@ static bool stretch_take(struct feed *feed, const struct ds_stints_read *read)
     bool full = read->ret_n == read->rows_max;
     lane->below = id_seq(full ? read->ret_rows[read->ret_n - 1].range.a : read->after_id + 1);
     lane->empty = read->ret_n > 0 ? 0 : lane->empty;
+    if (full && lane->width > WIDTH_MIN)
+        lane->width /= 2;
+    else if (read->ret_n < read->rows_max / 4 && lane->width < ID_SEQ_MAX / 4)
+        lane->width *= 4;
     return !full;
 }
 
@@ -443,7 +451,8 @@ static void stints_done(struct ds_run *run, void *ctx)
         bool all = true;
         for (size_t i = 0; all && i < run->n_steps; i++)
             all = stretch_take(feed, &run->steps[i].stints_read);
-        uint64_t rest_ms = all ? 0 : (feed->now_ms - feed->stints_began_ms) * STINTS_REST;
+        uint64_t rest_ms =
+            all && !feed->stints_more ? 0 : (feed->now_ms - feed->stints_began_ms) * STINTS_REST;
         reader->due_ms =
             feed->now_ms + (rest_ms < STINTS_REST_MS_MAX ? rest_ms : STINTS_REST_MS_MAX);
     }
@@ -462,11 +471,37 @@ static int32_t lane_due(struct feed *feed)
         if (!lane->under_way)
             *lane = (struct lane_reading){.under_way = true,
                                           .below = past_head(feed->past, number),
+                                          .width = lane->width,
                                           .total = lane->total,
                                           .head = lane->head};
         return number;
     }
     return -1;
+}
+
+/* A server may sort all rows of a stretch for a page of them, so what is asked about is not much
+ * more than a page; of a stretch that is cut so the rest comes next. */
+static void stretches_ask(struct feed *feed, int32_t number, const struct range *gaps, size_t n)
+{
+    struct lane_reading *lane = &feed->lanes[number];
+    size_t n_steps = 0;
+    lane->width = lane->width != 0 ? lane->width : WIDTH_FIRST;
+    feed->stints_more = false;
+    while (n_steps < n && !feed->stints_more) {
+        const struct range *gap = &gaps[n_steps];
+        feed->stints_more = gap->b - gap->a > lane->width;
+        int64_t from = feed->stints_more ? gap->b - lane->width : gap->a;
+        feed->stints.steps[n_steps++] = (struct ds_step){
+            .kind = DS_STINTS_READ,
+            .stints_read = {.lane = number,
+                            .after_id = id_make(number, from) - 1,
+                            .before_id = id_make(number, gap->b),
+                            .newest_first = true,
+                            .rows_max = STINTS_PAGE},
+        };
+    }
+    feed->stints_began_ms = feed->now_ms;
+    reader_push(&feed->stints, n_steps, stints_done);
 }
 
 /* Lanes that have nothing left to read are done with here; so many in one go. */
@@ -485,17 +520,7 @@ static void stints_start(struct feed *feed)
             round_end(feed, number);
             continue;
         }
-        for (size_t i = 0; i < n; i++)
-            feed->stints.steps[i] = (struct ds_step){
-                .kind = DS_STINTS_READ,
-                .stints_read = {.lane = number,
-                                .after_id = id_make(number, gaps[i].a) - 1,
-                                .before_id = id_make(number, gaps[i].b),
-                                .newest_first = true,
-                                .rows_max = STINTS_PAGE},
-            };
-        feed->stints_began_ms = feed->now_ms;
-        reader_push(&feed->stints, n, stints_done);
+        stretches_ask(feed, number, gaps, n);
         return;
     }
     feed->stints.due_ms = feed->now_ms + feed->config.poll_ms;
