@@ -176,8 +176,10 @@ static int loop(struct observer *observer, struct interrupt *interrupt)
             {.fd = 0, .events = POLLIN},
             {.fd = observer->async != NULL ? async_fd(observer->async) : -1, .events = POLLIN},
             {.fd = interrupt->fd, .events = POLLIN}};
-        if (poll(fds, 3, (int)wait_ms) < 0)
+        if (poll(fds, 3, (int)wait_ms) < 0) {
+            frame_at_ms = 0; /* a signal: the terminal has another size */
             continue;
+        }
         if ((fds[0].revents & POLLIN) != 0) {
             if (keys_take(observer))
                 return CLI_OK;

@@ -36,6 +36,8 @@ static struct {
     bool termios_known;
     struct sigaction handlers[FATALS];
     struct grid *shown; /* as last drawn; NULL: draw all */
+    volatile sig_atomic_t resized;
+    struct sigaction resize_handler; /* the one before */
 } screen;
 
 /* ---- as it was ------------------------------------------------------------------------------ */
@@ -60,6 +62,14 @@ static void crashed(int number)
         tcsetattr(STDIN_FILENO, TCSANOW, &screen.before);
     signal(number, SIG_DFL);
     raise(number);
+}
+
+/* A terminal that was small for a moment has lost what it showed, also where it is as large as
+ * before when it is asked: ncurses would not notice. */
+static void resized(int number)
+{
+    (void)number;
+    screen.resized = 1;
 }
 
 static void restore_prepare(void)
@@ -104,6 +114,8 @@ int term_open(struct error *err)
                          "this is no terminal: use --once for plain text, or --json");
     setlocale(LC_ALL, "");
     screen.termios_known = tcgetattr(STDIN_FILENO, &screen.before) == 0;
+    struct sigaction action = {.sa_handler = resized, .sa_flags = SA_RESTART};
+    sigaction(SIGWINCH, &action, &screen.resize_handler); /* ncurses leaves it then */
     screen.terminal = newterm(NULL, stdout, stdin);
     if (screen.terminal == NULL)
         return error_set(err, ERR_UNAVAILABLE, "the terminal is of a kind that is not known: TERM");
@@ -140,11 +152,16 @@ void term_close(void)
     shown_forget();
     for (size_t i = 0; i < FATALS; i++)
         sigaction(fatal[i], &screen.handlers[i], NULL);
+    sigaction(SIGWINCH, &screen.resize_handler, NULL);
 }
 
 void term_size(int *ret_width, int *ret_height)
 {
     struct winsize size;
+    if (screen.resized != 0) {
+        screen.resized = 0;
+        term_redraw();
+    }
     if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 && size.ws_row > 0 &&
         is_term_resized(size.ws_row, size.ws_col)) {
         resizeterm(size.ws_row, size.ws_col);
@@ -274,8 +291,6 @@ int term_key(int *ret_x, int *ret_y)
     int kind = get_wch(&wide);
     if (kind == ERR)
         return KEYS_NONE;
-    if (kind == KEY_CODE_YES && wide == KEY_RESIZE)
-        shown_forget(); /* also where it is soon as large as before */
     if (kind == KEY_CODE_YES && wide == KEY_MOUSE)
         return mouse_key(ret_x, ret_y);
     for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
