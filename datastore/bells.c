@@ -59,6 +59,39 @@ static bool ranges_want(int32_t lane, int64_t but, const struct range *ranges, s
     return ids > 0;
 }
 
+static bool paused_then(const struct ds_run *run, const char *queue)
+{
+    for (size_t i = 0; i < run->n_steps; i++) {
+        const struct ds_queues_read *read = &run->steps[i].queues_read;
+        if (run->steps[i].kind != DS_QUEUES_READ || run->steps[i].rc != 0)
+            continue;
+        for (size_t k = 0; k < read->ret_n; k++)
+            if (strcmp(read->ret_queues[k].name, queue) == 0)
+                return read->ret_queues[k].paused;
+    }
+    return false;
+}
+
+/* Nobody passes on what those who are rung could not claim either: they would ring each other
+ * without end. */
+static bool look_wants(const struct ds_run *run, size_t step, struct bell_want *ret_want)
+{
+    const struct ds_lanes_read *read = &run->steps[step].lanes_read;
+    for (size_t i = 0; read->pass_on > 0 && i < read->ret_n; i++) {
+        const struct lane *lane = &read->ret_lanes[i];
+        if (lane_backlog(lane) < read->pass_on || paused_then(run, lane->name.queue))
+            continue;
+        *ret_want = (struct bell_want){.whom = BELL_PASS_ON,
+                                       .node = read->entries_of,
+                                       .lane = lane->number,
+                                       .count = BELLS_PASS_ON,
+                                       .types = lane->types,
+                                       .n_types = lane->n_types};
+        return true;
+    }
+    return false;
+}
+
 static bool step_wants(const struct ds_run *run, size_t i, struct bell_want *ret_want)
 {
     const struct ds_step *step = &run->steps[i];
@@ -71,6 +104,8 @@ static bool step_wants(const struct ds_run *run, size_t i, struct bell_want *ret
     case DS_LANE_BURY:
         return ranges_want(step->lane_bury.lane, 0, step->lane_bury.estate,
                            step->lane_bury.n_estate, ret_want);
+    case DS_LANES_READ:
+        return look_wants(run, i, ret_want);
     case DS_NODE_ASK:
         *ret_want = (struct bell_want){.whom = BELL_NODE, .node = step->node_ask.node};
         return true;
@@ -89,6 +124,13 @@ size_t bells_wanted(const struct ds_run *run, struct bell_want ret_wants[LIMIT_R
         if (run->steps[i].rc == 0 && step_wants(run, i, &ret_wants[n]))
             n++;
     return n;
+}
+
+size_t bells_of(const struct bell_want *want)
+{
+    return want->whom == BELL_NODE      ? 0
+           : want->whom == BELL_PASS_ON ? BELLS_PASS_ON_NODES
+                                        : BELLS_NODES_MAX;
 }
 
 /* ---- whom that concerns ---------------------------------------------------------------------- */
@@ -119,7 +161,7 @@ static bool concerns(const struct node *node, const struct bell_want *want, cons
 {
     if (node->doorbell[0] == '\0' || node->state == NODE_DEAD)
         return false;
-    if (want->whom == BELL_LANE)
+    if (want->whom == BELL_LANE || want->whom == BELL_PASS_ON)
         return may_claim(node, want, queue);
     return want->whom == BELL_ALL || node->id == want->node;
 }
@@ -132,7 +174,8 @@ size_t bells_pick(const struct bell_want *want, const char *queue, const struct 
         if (!concerns(&nodes[i], want, queue))
             continue;
         ret_picked[n_picked++] = &nodes[i];
-        if (want->whom != BELL_LANE || nodes[i].state == NODE_WAITING) {
+        bool lane = want->whom == BELL_LANE || want->whom == BELL_PASS_ON;
+        if (!lane || nodes[i].state == NODE_WAITING) {
             const struct node *other = ret_picked[preferred];
             ret_picked[preferred++] = &nodes[i];
             ret_picked[n_picked - 1] = other;
@@ -213,7 +256,8 @@ static const char *queue_of(struct bells *bells, int32_t lane, bells_read_fn rea
     return bells->queues[lane] != NULL ? *bells->queues[lane] : NULL;
 }
 
-static void nodes_read(struct bells *bells, uint64_t now_ms, bells_read_fn read, void *ctx)
+static void nodes_read(struct bells *bells, size_t max, uint64_t now_ms, bells_read_fn read,
+                       void *ctx)
 {
     if (bells->was_read && now_ms - bells->read_at_ms < BELLS_READ_MS)
         return;
@@ -222,9 +266,8 @@ static void nodes_read(struct bells *bells, uint64_t now_ms, bells_read_fn read,
     struct arena mem = {0};
     /* Of a crowd some, from anywhere in the circle: it has others that may be rung as well. */
     int64_t from = (int64_t)(now_ms * 0x9e3779b97f4a7c15U & INT64_MAX);
-    struct ds_step step = {
-        .kind = DS_NODES_READ,
-        .nodes_read = {.live_only = true, .after = from, .max = BELLS_NODES_MAX}};
+    struct ds_step step = {.kind = DS_NODES_READ,
+                           .nodes_read = {.live_only = true, .after = from, .max = max}};
     if (read(ctx, &step, &mem) != 0) {
         arena_release(&mem);
         return;
@@ -275,9 +318,9 @@ static size_t want_serve(struct bells *bells, const struct bell_want *want, cons
     size_t preferred;
     size_t n = bells_pick(want, queue, bells->nodes, bells->n_nodes, picked, &preferred);
     size_t rung = 0;
-    if (want->whom == BELL_LANE) {
+    if (want->whom == BELL_LANE || want->whom == BELL_PASS_ON) {
         rung = ring_some(bells, picked, preferred, want->count, now_ms);
-        if (want->count > preferred)
+        if (want->whom == BELL_LANE && want->count > preferred)
             rung += ring_some(bells, picked + preferred, n - preferred, want->count - preferred,
                               now_ms);
     } else {
@@ -304,11 +347,13 @@ size_t bells_ran(struct bells *bells, const struct ds_run *run, uint64_t now_ms,
     for (size_t i = 0; i < run->n_steps; i++)
         lanes_learn(bells, &run->steps[i]);
     size_t n = bells_wanted(run, wants), rung = 0;
-    bool of_many = opens_lane(run);
-    for (size_t i = 0; i < n; i++)
-        of_many = of_many || wants[i].whom != BELL_NODE;
-    if (of_many)
-        nodes_read(bells, now_ms, read, ctx);
+    size_t of = opens_lane(run) ? BELLS_NODES_MAX : 0;
+    for (size_t i = 0; i < n; i++) {
+        size_t of_these = bells_of(&wants[i]);
+        of = of_these > of ? of_these : of;
+    }
+    if (of > 0)
+        nodes_read(bells, of, now_ms, read, ctx);
     for (size_t i = 0; i < n; i++) {
         const char *queue = NULL;
         if (wants[i].whom == BELL_NODE) {
@@ -317,7 +362,7 @@ size_t bells_ran(struct bells *bells, const struct ds_run *run, uint64_t now_ms,
         }
         if (bells->n_nodes == 0)
             continue;
-        if (wants[i].whom == BELL_LANE)
+        if (wants[i].whom == BELL_LANE || wants[i].whom == BELL_PASS_ON)
             queue = queue_of(bells, wants[i].lane, read, ctx);
         rung += want_serve(bells, &wants[i], queue, now_ms);
     }

@@ -7,8 +7,9 @@
  *   bells_ran     both, on nodes read from the store at most every BELLS_READ_MS, and rings them
  *
  * As many nodes are rung as there is work, waiting ones first, chosen at random (of a crowd among
- * BELLS_NODES_MAX). A ring makes its
- * node look, no more. Whoever is not rung finds the work by looking. */
+ * BELLS_NODES_MAX; who of it is rung and finds much work passes the ring on, so that all have heard
+ * of it after a few steps). A ring makes its node look, no more. Whoever is not rung finds the work
+ * by looking. */
 #ifndef STINT_BELLS_H
 #define STINT_BELLS_H
 
@@ -17,27 +18,33 @@
 enum {
     BELLS_READ_MS = 500,
     BELLS_NODES_MAX = 128,
-    BELLS_BACK_MAX = 16, /* rung for ids that come back */
+    BELLS_BACK_MAX = 16,      /* rung for ids that come back */
+    BELLS_PASS_ON = 3,        /* rung by each of a crowd who was rung, and finds much work ... */
+    BELLS_PASS_ON_NODES = 16, /* ... of so many that are read */
 };
 
 enum bell_whom {
-    BELL_LANE, /* nodes that may claim there */
-    BELL_NODE, /* one, whatever it does */
-    BELL_ALL,  /* every live one */
+    BELL_LANE,    /* nodes that may claim there */
+    BELL_PASS_ON, /* a few such */
+    BELL_NODE,    /* one, whatever it does */
+    BELL_ALL,     /* every live one */
 };
 
 struct bell_want {
     enum bell_whom whom;
     int64_t node; /* NODE: which; LANE: which not (0: none) */
     int32_t lane;
-    size_t count;             /* LANE: so many jobs wait */
-    const char *const *types; /* LANE: what they need; borrowed from the run */
+    size_t count;             /* LANE, PASS_ON: so many nodes are enough */
+    const char *const *types; /* LANE: what the jobs need; borrowed from the run */
     size_t n_types;
 };
 
 /* Of a run that was carried out, the steps that succeeded. Returns how many wants (0: nobody needs
  * to hear of it). */
 size_t bells_wanted(const struct ds_run *run, struct bell_want ret_wants[LIMIT_RUN_STEPS]);
+
+/* Among how many nodes those are looked for; 0: it is one, who is known. */
+size_t bells_of(const struct bell_want *want);
 
 /* Moves the nodes that are to be rung to the front of `picked` (room for n), those to be preferred
  * first, *ret_preferred of them. Returns how many. queue: the lane's, NULL: not known. Nodes that

@@ -101,6 +101,8 @@ struct ds_lane_open {
 struct ds_lanes_read {
     int32_t lane;           /* -1: all */
     int64_t entries_of;     /* 0: with all entries; else with those of this node alone */
+    int64_t pass_on;        /* > 0: where so many ids wait in a lane, a few nodes that wait are rung
+                               by stores that do not wake them all by themselves */
     struct lane *ret_lanes; /* by number; ERR_NOT_FOUND for one that does not exist */
     size_t ret_n;
 };

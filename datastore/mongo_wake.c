@@ -179,7 +179,8 @@ static int read_alone(void *ctx, struct ds_step *step, struct arena *mem)
 void mongo_wake_others(struct mongo_store *store, const struct ds_run *run)
 {
     struct error err;
-    if (store->read_only || !ds_run_writes(run))
+    struct bell_want wants[LIMIT_RUN_STEPS];
+    if (store->read_only || (!ds_run_writes(run) && bells_wanted(run, wants) == 0))
         return;
     if (store->wake.bells == NULL && bells_open(&store->wake.bells, &err) < 0)
         return;

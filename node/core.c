@@ -197,7 +197,7 @@ void core_requests(struct core *core, enum node_desired desired,
         /* Acknowledged by the next write of the record: have one soon, there is room for few. */
         ledger_beat_by(core, core_now(core) + LOOK_MS_MIN);
         if (requests[i].kind == REQUEST_SHED) {
-            holds_shed(core, id_lane(requests[i].id));
+            lanes_shed(core, id_lane(requests[i].id));
         } else {
             size_t index;
             struct page *page = holds_find(core, requests[i].id, &index);
@@ -289,7 +289,8 @@ uint64_t core_tick(struct core *core)
 
 void core_woken(struct core *core)
 {
-    core->look_wanted = true;
+    /* Who has a turn looks again when it comes. */
+    core->look_wanted = core->look_wanted || !core->turn_taken;
     core->own_wanted = true;
     core->rung = true;
 }

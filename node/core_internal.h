@@ -1,7 +1,8 @@
 /* Insides of a node's core, shared by its parts and included by nobody else:
  *   core.c      life: start, stop, fencing, what is due when
  *   ledger.c    the own record: heartbeat, claim, return, making good a lost reply
- *   lanes.c     what is known of the lanes: looking, choosing what to claim, asking peers to share
+ *   lanes.c     what is known of the lanes: looking, sharing of work when there is none
+ *   choosing.c  what to claim, how much, and when
  *   holds.c     ranges in hand, loading their rows
  *   tasks.c     starting jobs and taking their ends
  *   outcomes.c  recording outcomes
@@ -24,6 +25,7 @@ enum {
     RETRY_MS_MIN = 10,                     /* back-off after a datastore failure */
     RETRY_MS_MAX = 1000,
     HOLDS_MAX = 2 * LIMIT_HELD_RANGES, /* held ranges and the pieces being returned */
+    CLAIM_JOBS = 16384,                /* ids of one grant, but for a crowd's */
     LOOK_MS_MIN = 200,                 /* between looks when nothing is wanted */
     LOOK_SOON_MS = 20,     /* where wakes are not sure: after there was work, then doubled ... */
     LOOK_APART_MS = 5,     /* ... and between looks however often it is woken */
@@ -96,9 +98,10 @@ struct hold {
 struct lane_view {
     int32_t number;
     struct lane_name name;
-    bool serves;      /* a queue and types of ours */
-    bool paused;      /* its queue is */
-    int64_t backlog;  /* as last seen */
+    bool serves;     /* a queue and types of ours */
+    bool paused;     /* its queue is */
+    int64_t backlog; /* as last seen ... */
+    uint64_t seen_at_ms;
     uint64_t g, r;    /* own last grant and return there */
     uint64_t life;    /* of the entry, the newest tried; records.h */
     bool entry_there; /* the lane has an entry of ours */
@@ -235,9 +238,11 @@ struct core {
     bool look_wanted;
     uint64_t look_works; /* pen.lane_works when it began; UINT64_MAX: one was under way */
     uint64_t looked_at_ms;
+    uint64_t passed_on_at_ms;              /* a look that rang others */
     bool rung;                             /* since it took a turn */
     bool turn_taken;                       /* of a crowd: ... */
     uint64_t claim_after_ms;               /* ... no claim before */
+    uint64_t luck;                         /* ... and low, when only some are to claim */
     uint64_t look_backoff_ms, look_gap_ms; /* present ones, where wakes are not sure */
     struct call own; /* reads what others asked of this node, and the store's settings */
     bool own_wanted;
@@ -283,6 +288,7 @@ struct core {
     bool crowd;           /* there are so many that not all of them are read */
     double met, met_arc;  /* nodes met at random places of the ring, and how much of it */
     int64_t sweep_from;   /* beside its next ones it watches those past here for a while */
+    bool sweep_new;       /* nobody has been met there yet */
     unsigned sweeps_left; /* readings of them before it goes elsewhere */
     bool remote_peers;    /* somebody whose process cannot be seen from here */
     int64_t gone[16];     /* peers whose process was reported gone */
@@ -335,10 +341,20 @@ void lanes_tick(struct core *core);
 uint64_t lanes_due_ms(const struct core *core);
 void lanes_release(struct core *core);
 struct lane_view *lane_view_get(struct core *core, int32_t number); /* made when not known */
-void lanes_look_soon(struct core *core); /* there was work: more may come */
+void lanes_look_soon(struct core *core);          /* there was work: more may come */
+void lanes_shed(struct core *core, int32_t lane); /* somebody asks for some of it */
+
+/* choosing.c */
 /* What to claim now: the lane, and how many ids; NULL: nothing. */
 struct lane_view *lanes_choose(struct core *core, int64_t *ret_want);
 void lane_sample(struct lane_view *lane, double ms, size_t jobs);
+double lane_job_ms(const struct core *core, const struct lane_view *lane); /* < 0: not known */
+int64_t lane_ids_worth(const struct core *core, double job_ms, int work_ms);
+double lane_ahead_ms(const struct core *core, const struct lane_view *lane); /* < 0: not known */
+size_t lane_sharers(const struct core *core, const struct lane_view *lane);
+int lane_round_ms(const struct core *core, const struct lane_view *lane);
+int32_t lanes_claimable_priority(const struct core *core);
+void turn_take(struct core *core, int32_t priority);
 
 /* holds.c */
 struct hold *hold_add(struct core *core, struct range range, struct lane_view *lane);

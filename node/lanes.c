@@ -1,5 +1,5 @@
-/* What a node knows of the lanes: looking at them, choosing what to claim and how much, and asking
- * a rich peer to share when there is nothing to claim.
+/* What a node knows of the lanes: looking at them, and sharing of work when there is nothing to
+ * claim: asking a rich peer, and giving back.
  *
  * Looks only read, and each step may be a round trip: between a wake and a claim stand two.
  *
@@ -10,36 +10,22 @@
  *
  * Where wakes are sure a look follows each, and is rare without. Where they are not, looks without
  * a wake come soon after there was work and ever more seldom, down to look_ms: an idle node may
- * cost two steps a second, heartbeats and all. Sizes of claims are DESIGN §4's: about a second of
- * work, at most backlog / (2 x live nodes), but no less than is worth a claim.
+ * cost two steps a second, heartbeats and all.
  * Thread: the environment's; pure but for env. */
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "datastore/random.h"
-
 #include "node/core_internal.h"
 
 enum {
     LOOK_MS_A_NODE = 2,
+    PASS_ON_APART_MS = 1000,
     ENTRIES_MS = 32000, /* of a crowd's entries, between readings of all */
-    WORK_AHEAD_MS = 1000,
-    GRANT_JOBS = 16384, /* ids of one grant, but for a crowd's */
-    CLAIM_AHEAD_JOBS = 2 * GRANT_JOBS,
-    SHARE_JOBS_MIN = 256, /* fewer are shared out, whatever they took lately */
-    SPREAD_MS_MIN = 20,   /* less work than that is no use to share: to take it costs as much */
-    /* What a claim keeps a lane's record busy for, about, on a server: so much, and with each
-     * node's entry in it so much more (docs/SCALE.md). */
-    CLAIM_US = 1000,
-    CLAIM_US_ENTRY = 2,
-    CLAIM_US_STORE = 250, /* ... and with all that follows from it the store as a whole */
-    SHARERS_MIN = 4,      /* of a lane, so that each has some who keep to it ... */
-    KEEP_MS = 60000,      /* ... for so long: nobody is left to no one */
     ASKERS = 256, /* of a crowd that has nothing to do, after each reading of the peers, about */
-    ROUNDS_AHEAD = 4, /* of a crowd: claims, made by the half, take half of a lane's time */
-    SURPLUS_MS =
-        2000, /* of a crowd: more work than that in hand while the lane is empty goes back */
+    ASK_APART_MS = 1000,
+    SURPLUS_MS = 500, /* of a crowd: more work in hand while the lane is empty is too much ... */
+    SURPLUS_LOOK_MS = 1000, /* ... so who has as much looks so often whether it is */
 };
 
 struct lane_view *lane_view_get(struct core *core, int32_t number)
@@ -66,72 +52,6 @@ void lanes_release(struct core *core)
     arena_release(&core->look.run.mem);
     arena_release(&core->own.run.mem);
     arena_release(&core->ask.run.mem);
-}
-
-void lane_sample(struct lane_view *lane, double ms, size_t jobs)
-{
-    enum { WEIGHT = 8 }; /* of the past, in samples */
-    double sample = jobs > 0 ? ms / (double)jobs : ms;
-    if (sample < 0.001)
-        sample = 0.001;
-    /* A bulk counts as the many samples it is: the past fades at once. */
-    if (lane->mean_ms < 0 || jobs > WEIGHT)
-        lane->mean_ms = sample;
-    else
-        lane->mean_ms += (sample - lane->mean_ms) / WEIGHT;
-}
-
-/* The slower of the recent mean and the age of the oldest job running; < 0: not known. Before any
- * has ended a young age says nothing: taken for a mean, a millisecond would claim the whole
- * backlog. */
-static double job_ms(const struct core *core, const struct lane_view *lane)
-{
-    double oldest_ms = 0;
-    uint64_t now = core_now(core);
-    for (size_t i = 0; i < (size_t)core->self.slots; i++) {
-        const struct running *r = &core->running[i];
-        if (r->page != NULL && r->page->hold->lane == lane &&
-            (double)(now - r->started_at_ms) > oldest_ms)
-            oldest_ms = (double)(now - r->started_at_ms);
-    }
-    if (lane->mean_ms < 0)
-        return oldest_ms > WORK_AHEAD_MS ? oldest_ms : -1;
-    return oldest_ms > lane->mean_ms ? oldest_ms : lane->mean_ms;
-}
-
-/* ---- a crowd at a lane ----------------------------------------------------------------------- */
-
-static bool claimable(const struct lane_view *lane)
-{
-    return lane->serves && !lane->paused && lane->backlog > 0;
-}
-
-/* Of a crowd each keeps to one of the lanes of that priority, if they are few enough. */
-static bool keeps_to_one(const struct core *core, int32_t priority, size_t *ret_lanes)
-{
-    *ret_lanes = 0;
-    for (size_t i = 0; i < core->n_lanes; i++)
-        *ret_lanes +=
-            claimable(core->lanes[i]) && core->lanes[i]->name.priority == priority ? 1 : 0;
-    return core->crowd && *ret_lanes > 1 && core->live_nodes / *ret_lanes >= SHARERS_MIN;
-}
-
-/* How many nodes claim from a lane of that priority. */
-static size_t sharers(const struct core *core, int32_t priority)
-{
-    size_t lanes;
-    return keeps_to_one(core, priority, &lanes) ? core->live_nodes / lanes : core->live_nodes;
-}
-
-/* How long it takes until each of a crowd has claimed once; of a few it is as good as nothing. */
-static int round_ms(const struct core *core, int32_t priority)
-{
-    if (!core->crowd)
-        return 0;
-    uint64_t claimers = sharers(core, priority);
-    uint64_t lane_us = claimers * (CLAIM_US + claimers * CLAIM_US_ENTRY);
-    uint64_t store_us = core->live_nodes * CLAIM_US_STORE;
-    return (int)((lane_us > store_us ? lane_us : store_us) / 1000);
 }
 
 /* ---- looking -------------------------------------------------------------------------------- */
@@ -185,57 +105,6 @@ static void look_later(struct core *core)
     core->look_gap_ms = jittered(core, core->look_backoff_ms);
 }
 
-/* A crowd does not claim at the same time: the lane would be done with all of them soon enough, but
- * a node whose claim waits does not renew its lease meanwhile. No more are rung than there is work,
- * so those need not wait for all the others. */
-static void turn_take(struct core *core, int32_t priority)
-{
-    int64_t backlog = 0, claimers = (int64_t)core->live_nodes;
-    for (size_t i = 0; i < core->n_lanes; i++)
-        if (claimable(core->lanes[i]) && core->lanes[i]->name.priority == priority)
-            backlog += core->lanes[i]->backlog;
-    double part = core->rung && backlog < claimers ? (double)backlog / (double)claimers : 1;
-    uint64_t within_ms = (uint64_t)(round_ms(core, priority) * part);
-    core->rung = false;
-    core->claim_after_ms =
-        core_now(core) + (within_ms > 0 ? core->env->class->random(core->env) % within_ms : 0);
-    core->turn_taken = true;
-}
-
-/* The lanes' highest priority with something to claim; -1: nothing. */
-static int32_t claimable_priority(const struct core *core)
-{
-    int32_t priority = -1;
-    for (size_t i = 0; i < core->n_lanes; i++)
-        if (claimable(core->lanes[i]) && (priority < 0 || core->lanes[i]->name.priority < priority))
-            priority = core->lanes[i]->name.priority;
-    return priority;
-}
-
-/* So little is left that not all of a crowd can have of it. */
-static bool scarce(const struct core *core, const struct lane_view *lane, int64_t want)
-{
-    size_t claimers = sharers(core, lane->name.priority);
-    return core->crowd && lane->backlog / 2 < (int64_t)claimers * want;
-}
-
-/* Where little is left each waits for its turn, and looks whether anything is left then: a look
- * holds up nobody. */
-static bool turn_come(struct core *core, const struct lane_view *lane, int64_t want)
-{
-    if (core_now(core) < core->claim_after_ms)
-        return false;
-    if (!scarce(core, lane, want))
-        return true;
-    if (!core->turn_taken) {
-        turn_take(core, lane->name.priority);
-        return false;
-    }
-    bool seen = !core->look.under_way && core->looked_at_ms >= core->claim_after_ms;
-    core->look_wanted = core->look_wanted || (!seen && !core->look.under_way);
-    return seen;
-}
-
 /* queues: NULL when they were not read with it. What was found then is not claimed before it is
  * known whether its queue is paused. */
 static void lane_seen(struct core *core, const struct lane *lane,
@@ -250,6 +119,7 @@ static void lane_seen(struct core *core, const struct lane *lane,
             view->paused = queues->ret_queues[i].paused;
     if (view->serves && lane->tail != view->tail)
         lanes_look_soon(core);
+    view->seen_at_ms = core_now(core);
     view->head = lane->head;
     view->tail = lane->tail;
     view->backlog = lane->tail - lane->head;
@@ -271,6 +141,15 @@ static void lane_seen(struct core *core, const struct lane *lane,
             ledger_entry_seen(core, view, &lane->entries[i]);
 }
 
+/* In a crowd what comes back costs a claim, and others look for it, too: small pieces are kept. */
+void lanes_shed(struct core *core, int32_t number)
+{
+    const struct lane_view *lane = lane_view_get(core, number);
+    double ms = lane_ahead_ms(core, lane);
+    if (ms < 0 || ms >= 2 * lane_round_ms(core, lane))
+        holds_shed(core, number);
+}
+
 /* In a crowd those who have nothing to do hardly find those few who hold more than they can start.
  * So who holds much, and sees that nothing else is left, gives half of it back unasked; and looks
  * more often when that will be so before long. */
@@ -278,15 +157,13 @@ static void surplus_leave(struct core *core)
 {
     for (size_t i = 0; core->crowd && i < core->n_lanes; i++) {
         const struct lane_view *lane = core->lanes[i];
-        double ms = job_ms(core, lane);
-        double ahead_ms = (double)holds_unstarted(core, lane) * ms / core->self.slots;
         int64_t left = lane->tail - lane->head;
-        if (ms < 0 || ahead_ms < SURPLUS_MS + round_ms(core, lane->name.priority))
+        if (lane_ahead_ms(core, lane) < SURPLUS_MS + 2 * lane_round_ms(core, lane))
             continue;
         if (left == 0 && lane->n_pool == 0)
             holds_shed(core, lane->number);
-        if (left < (int64_t)sharers(core, lane->name.priority) * core->self.slots)
-            core->look_gap_ms = jittered(core, SURPLUS_MS / 2);
+        if (left < (int64_t)lane_sharers(core, lane) * core->self.slots)
+            core->look_gap_ms = jittered(core, SURPLUS_LOOK_MS);
     }
 }
 
@@ -301,12 +178,13 @@ static void looked(struct ds_run *run, void *ctx)
         call_ok(call);
         const struct ds_lanes_read *lanes = &run->steps[run->n_steps - 1].lanes_read;
         const struct ds_queues_read *queues = run->n_steps > 1 ? &run->steps[0].queues_read : NULL;
-        bool was_work = claimable_priority(core) >= 0;
+        bool was_work = lanes_claimable_priority(core) >= 0;
         for (size_t i = 0; i < lanes->ret_n; i++)
             lane_seen(core, &lanes->ret_lanes[i], queues);
-        int32_t priority = claimable_priority(core);
+        int32_t priority = lanes_claimable_priority(core);
         if (!was_work && priority >= 0 && !core->turn_taken)
             turn_take(core, priority);
+        core->rung = core->rung && priority >= 0;
         surplus_leave(core);
     }
     arena_release(&run->mem);
@@ -329,7 +207,7 @@ static bool hungry(const struct core *core)
     for (size_t i = 0; i < core->n_lanes; i++)
         if (core->lanes[i]->serves && core->lanes[i]->backlog > 0 && !core->lanes[i]->paused)
             return false; /* there is something to claim without looking */
-    return holds_unstarted(core, NULL) < GRANT_JOBS;
+    return holds_unstarted(core, NULL) < CLAIM_JOBS;
 }
 
 static uint64_t look_at_ms(const struct core *core)
@@ -350,7 +228,8 @@ static uint64_t look_at_ms(const struct core *core)
 static int64_t entries_wanted(struct core *core)
 {
     uint64_t now = core_now(core);
-    if (!core->crowd || now >= core->entries_at_ms) {
+    uint64_t later_ms = core->rung ? ENTRIES_MS : 0;
+    if (!core->crowd || now >= core->entries_at_ms + later_ms) {
         core->entries_at_ms = now + jittered(core, ENTRIES_MS);
         core->unburied_met = 0;
         return 0;
@@ -364,8 +243,14 @@ static void look_start(struct core *core)
     size_t n = 0;
     if (core->look_wanted || work_in_sight(core))
         steps[n++] = (struct ds_step){.kind = DS_QUEUES_READ};
+    struct ds_lanes_read *read = &steps[n].lanes_read;
     steps[n++] = (struct ds_step){.kind = DS_LANES_READ,
                                   .lanes_read = {.lane = -1, .entries_of = entries_wanted(core)}};
+    if (core->crowd && core->rung && !core->turn_taken && core->n_holds == 0 &&
+        core_now(core) - core->passed_on_at_ms >= PASS_ON_APART_MS) {
+        core->passed_on_at_ms = core_now(core);
+        read->pass_on = (int64_t)core->live_nodes;
+    }
     core->look_wanted = false;
     core->looked_at_ms = core_now(core);
     core->look_works = ledger_lane_works(core);
@@ -421,123 +306,6 @@ static void own_read(struct core *core)
     call_issue(core, &core->own, n, own_seen);
 }
 
-/* ---- choosing ------------------------------------------------------------------------------- */
-
-/* Ids that all slots together need so long for; a job that takes no time at all counts as 10 us. */
-static int64_t ids_worth(const struct core *core, double job_ms, int work_ms)
-{
-    return (int64_t)((double)core->self.slots * work_ms / (job_ms > 0.01 ? job_ms : 0.01));
-}
-
-/* How many ids should be in hand: about a second of work, or as much as it takes for all who share
- * the lane to have their turn. Before any job has ended a few nodes take one for each slot; of a
- * crowd each would take a second turn at once, so there it is what falls to it. */
-static int64_t target_of(const struct core *core, const struct lane_view *lane, double ms,
-                         int64_t share, bool higher_waits)
-{
-    int64_t slots = core->self.slots, free_slots = slots - (int64_t)core->n_running;
-    int round = round_ms(core, lane->name.priority);
-    int ahead = ROUNDS_AHEAD * round > WORK_AHEAD_MS ? ROUNDS_AHEAD * round : WORK_AHEAD_MS;
-    if (higher_waits || ms > ahead)
-        return free_slots;
-    if (ms < 0)
-        return core->crowd && share > slots ? share : slots;
-    int64_t target = ids_worth(core, ms, ahead);
-    int64_t most = core->crowd ? 2 * LIMIT_GRANT_JOBS : CLAIM_AHEAD_JOBS;
-    target = target < most ? target : most;
-    return target > slots ? target : slots;
-}
-
-/* A small backlog is shared out, but in no smaller pieces than are worth a claim. */
-static int64_t share_of(const struct core *core, const struct lane_view *lane, double ms)
-{
-    int64_t claimers = (int64_t)sharers(core, lane->name.priority);
-    int64_t share = lane->backlog / (2 * claimers);
-    int round = round_ms(core, lane->name.priority);
-    int64_t few = ms >= 0 ? ids_worth(core, ms, SPREAD_MS_MIN) : 0;
-    int64_t turn = ms >= 0 ? ids_worth(core, ms, round) : 0;
-    if (few >= SHARE_JOBS_MIN && share < few)
-        share = few;
-    return share > turn ? share : turn;
-}
-
-static int64_t want_of(const struct core *core, const struct lane_view *lane, bool higher_waits)
-{
-    /* What is of lower priority stands behind: it must not bar a higher lane from being claimed. */
-    int64_t unstarted = holds_unstarted_before(core, lane->name.priority);
-    double ms = job_ms(core, lane);
-    int64_t share = share_of(core, lane, ms);
-    int64_t target = target_of(core, lane, ms, share, higher_waits);
-    /* Claims are worth making by the half: one claim for many jobs. */
-    if (target <= 0 || unstarted * 2 > target || (core->crowd && unstarted > share))
-        return 0;
-    /* Ids whose submitter died come in stretches: as many again, so that they are soon passed. */
-    int64_t want = target - unstarted + holds_old_holes(core, lane);
-    if (want > share)
-        want = share;
-    if (want < 1)
-        want = 1;
-    int64_t most = core->crowd ? LIMIT_GRANT_JOBS : GRANT_JOBS;
-    return want < most ? want : most;
-}
-
-/* A number for that node and lane at this time. */
-static uint64_t liking(const struct core *core, const struct lane_view *lane)
-{
-    uint64_t id = (uint64_t)core->self.id, minute = (core_now(core) + id % KEEP_MS) / KEEP_MS;
-    uint64_t z = id + (uint64_t)(lane->number + 1) * 0x9e3779b97f4a7c15U + minute;
-    return random_mix(z);
-}
-
-/* Of the highest priority there is. A few nodes take turns among several lanes, and so do many
- * where the lanes are many, too. Else each of a crowd keeps to a lane for a while, so that none has
- * the entries of all of them (rendezvous hashing, Thaler and Ravishankar 1998). */
-static struct lane_view *best_lane(const struct core *core)
-{
-    struct lane_view *best = NULL;
-    uint64_t best_liking = 0;
-    int32_t priority = claimable_priority(core);
-    size_t lanes;
-    bool keeps = keeps_to_one(core, priority, &lanes);
-    /* Not all of a crowd go from the same lane to the same next one. */
-    size_t from = core->turn + (core->crowd ? (size_t)core->self.id : 0);
-    for (size_t k = 0; k < core->n_lanes; k++) {
-        struct lane_view *lane = core->lanes[(from + k) % core->n_lanes];
-        if (!claimable(lane) || lane->name.priority != priority)
-            continue;
-        uint64_t like = keeps ? liking(core, lane) : core->n_lanes - k;
-        if (best == NULL || like > best_liking) {
-            best = lane;
-            best_liking = like;
-        }
-    }
-    return best;
-}
-
-struct lane_view *lanes_choose(struct core *core, int64_t *ret_want)
-{
-    size_t live_holds = 0;
-    for (size_t i = 0; i < core->n_holds; i++)
-        live_holds += core->holds[i]->state == HOLD_LIVE ? 1 : 0;
-    if (live_holds >= LIMIT_HELD_RANGES || core->n_holds >= HOLDS_MAX)
-        return NULL;
-    struct lane_view *best = best_lane(core);
-    bool higher_waits = false;
-    if (best == NULL)
-        return NULL;
-    /* Work of a higher priority is in hand and waits: more of a lower one only for free slots. */
-    for (size_t i = 0; i < core->n_holds && !higher_waits; i++)
-        higher_waits = core->holds[i]->lane->name.priority < best->name.priority &&
-                       holds_unstarted(core, core->holds[i]->lane) > 0;
-    int64_t want = want_of(core, best, higher_waits);
-    if (want == 0 || !turn_come(core, best, want))
-        return NULL;
-    core->turn_taken = false;
-    core->turn++;
-    *ret_want = want;
-    return best;
-}
-
 /* ---- asking a peer to share ------------------------------------------------------------------ */
 
 static void asked(struct ds_run *run, void *ctx)
@@ -550,16 +318,16 @@ static void asked(struct ds_run *run, void *ctx)
 static bool worth_asking(struct core *core)
 {
     const struct lane_view *lane = lane_view_get(core, id_lane(core->rich_id));
-    double ms = job_ms(core, lane);
-    int round = round_ms(core, lane->name.priority);
-    return ms < 0 || core->rich_count >= 2 * ids_worth(core, ms, round);
+    double ms = lane_job_ms(core, lane);
+    int round = lane_round_ms(core, lane);
+    return ms < 0 || core->rich_count >= 2 * lane_ids_worth(core, ms, round);
 }
 
 static void ask_to_share(struct core *core)
 {
     uint64_t now = core_now(core);
     if (core->rich_peer == 0 || !worth_asking(core) || !call_ready(core, &core->ask) ||
-        !core_may_claim(core) || core->n_holds > 0 || now - core->asked_at_ms < WORK_AHEAD_MS)
+        !core_may_claim(core) || core->n_holds > 0 || now - core->asked_at_ms < ASK_APART_MS)
         return;
     if (core->crowd && core->looked_at_ms < core->peers_at_ms)
         return; /* what was to be had then may be had without asking */

@@ -296,6 +296,7 @@ static void claimed(struct core *core, const struct ds_claim *claim)
 {
     struct lane_view *lane = core->pen.lane;
     lane->backlog = claim->ret_backlog;
+    lane->seen_at_ms = core_now(core);
     lane->used_at_ms = core_now(core);
     if (range_count(claim->ret_range) == 0)
         lane->backlog = 0; /* nothing to be had: wait for the next look */

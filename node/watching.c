@@ -23,9 +23,10 @@ enum {
     FROZEN_LEASES = 6, /* a silent process that is there */
     FEW_NODES = 16,    /* so many neighbours and no more are all read */
     RING_NODES = 8,
-    SWEEP_EVERY = 3, /* rounds between readings of those ... */
-    SWEEP_STAYS = 4, /* ... and readings before others are watched: longer than a lease */
-    SUSPECTS = 8,    /* of a crowd's lane entries, looked into after a reading of all */
+    SWEEP_EVERY = 3,  /* rounds between readings of those ... */
+    SWEEP_STAYS = 4,  /* ... and readings before others are watched: longer than a lease */
+    MET_ENOUGH = 160, /* ... but one reading, each round, until so many have been met */
+    SUSPECTS = 8,     /* of a crowd's lane entries, looked into after a reading of all */
 };
 
 static size_t few_nodes(const struct core *core)
@@ -278,8 +279,9 @@ static void ring_seen(struct core *core, const struct ds_nodes_read *ring)
 
 static void swept_seen(struct core *core, const struct ds_nodes_read *swept)
 {
-    if (core->sweeps_left == SWEEP_STAYS)
+    if (core->sweep_new)
         stretch_met(core, core->sweep_from, swept);
+    core->sweep_new = false;
     core->sweeps_left--;
     for (size_t i = 0; i < swept->ret_n; i++)
         if (swept->ret_nodes[i].id != core->self.id)
@@ -333,9 +335,11 @@ static struct ds_step *step_add(struct core *core, size_t *n)
 /* Beside those next to it: some from elsewhere, and those of whom something was heard. */
 static void crowd_steps(struct core *core, size_t *n)
 {
-    if (core->peers_readings % SWEEP_EVERY == 0) {
+    bool enough = core->met >= MET_ENOUGH;
+    if (core->peers_readings % SWEEP_EVERY == 0 || !enough) {
         if (core->sweeps_left == 0) {
-            core->sweeps_left = SWEEP_STAYS;
+            core->sweeps_left = enough ? SWEEP_STAYS : 1;
+            core->sweep_new = true;
             core->sweep_from = (int64_t)(core->env->class->random(core->env) & INT64_MAX);
         }
         step_add(core, n)->nodes_read = (struct ds_nodes_read){

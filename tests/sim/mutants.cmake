@@ -32,7 +32,7 @@ mutant(return_unguarded 10000 datastore/steps.c
     [[if (old->r != step->r)]] [[if (false)]])
 mutant(bury_without_compare 1000 datastore/steps.c
     [[if (old->g != step->expect.g || old->r != step->expect.r)]] [[if (false)]])
-mutant(bury_the_living 1000 datastore/steps.c
+mutant(bury_the_living 10000 datastore/steps.c
     [[if (node->state == NODE_DEAD || node->beat != step->beat)]]
     [[if (node->state == NODE_DEAD)]])
 mutant(dead_may_write 1000 datastore/steps.c

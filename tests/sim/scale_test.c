@@ -61,6 +61,27 @@ START_TEST(long_jobs_among_short_ones_are_no_hindrance)
 }
 END_TEST
 
+/* The submitter rings 128 of them in half a second, and an idle node of so many looks every four:
+ * those who are rung must pass it on. And at the end of several lanes nobody is left with much. */
+START_TEST(a_crowd_drains_several_lanes_at_once)
+{
+    const struct scale_plan plan = {.nodes = 2000,
+                                    .slots = 2,
+                                    .jobs = JOBS_100MS,
+                                    .n_jobs = 2000 * 2 * 60,
+                                    .seed = 3,
+                                    .lanes = 8,
+                                    .idle_ms = 30000,
+                                    .drain_ms_max = 120000,
+                                    .server = scale_server_default};
+    struct scale_result result = scale_run(&plan);
+    printf("2000 nodes, 8 lanes: %.3f of the ideal\n",
+           (double)result.drain_ms / (double)result.ideal_ms);
+    ck_assert(result.drained);
+    ck_assert_uint_le(result.drain_ms, result.ideal_ms + 2000);
+}
+END_TEST
+
 /* A crowd that keeps to some of the lanes must not leave others waiting. */
 START_TEST(no_lane_is_left_waiting)
 {
@@ -180,6 +201,7 @@ int main(void)
     tcase_set_timeout(tcase, 300);
     tcase_add_test(tcase, operations_a_job_fall_with_the_range_and_do_not_grow_with_the_nodes);
     tcase_add_test(tcase, long_jobs_among_short_ones_are_no_hindrance);
+    tcase_add_test(tcase, a_crowd_drains_several_lanes_at_once);
     tcase_add_test(tcase, no_lane_is_left_waiting);
     tcase_add_test(tcase, an_entry_that_nobody_answers_for_is_found_by_a_crowd);
     tcase_add_test(tcase, the_estimate_of_a_record_is_right);

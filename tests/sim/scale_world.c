@@ -24,9 +24,9 @@ enum {
     STOP_TIMEOUT_MS = 10000,
     KILL_GRACE_MS = 2000,
     BOOT_MS = 1000000,
-    START_SPREAD_MS = 5000,      /* nodes are started within that long, at first */
-    RINGS_MAX = BELLS_NODES_MAX, /* by one handle, as datastore/bells.c has it ... */
-    RINGS_APART_US = 5000,       /* ... in that time */
+    START_SPREAD_MS = 5000,                /* nodes are started within that long, at first */
+    RINGS_MAX = BELLS_NODES_MAX,           /* by one handle, as datastore/bells.c has it ... */
+    RINGS_APART_US = BELLS_READ_MS * 1000, /* ... in that time */
     RING_US = 300,
     WATCH_US = 20000,
     TRACE_US = 1000000,
@@ -259,12 +259,12 @@ static void ring(struct world *world, struct member *member)
 }
 
 /* Some of those who wait, from anywhere among the nodes; where they are fewer, others too. */
-static void ring_some(struct world *world, size_t want)
+static void ring_some(struct world *world, size_t want, bool others)
 {
     size_t n = world->n_members, from = world_random(world) % n, left = want;
     if (left > RINGS_MAX)
         left = RINGS_MAX;
-    for (int waiting = 1; waiting >= 0; waiting--)
+    for (int waiting = 1; waiting >= (others ? 0 : 1); waiting--)
         for (size_t i = 0; i < n && left > 0; i++) {
             struct member *member = &world->members[(from + i) % n];
             if (!member_up(member) || member->ring_comes ||
@@ -290,8 +290,8 @@ static void rings_out(struct world *world, const struct bell_want *wants, size_t
             wants[i].whom == BELL_NODE ? member_find(world, wants[i].node) : NULL;
         if (member != NULL)
             ring(world, member);
-        else if (wants[i].whom == BELL_LANE)
-            ring_some(world, wants[i].count);
+        else if (wants[i].whom != BELL_ALL)
+            ring_some(world, wants[i].count, wants[i].whom == BELL_LANE);
     }
 }
 
@@ -313,7 +313,8 @@ static void bells_after(struct world *world, struct member *member, const struct
         ring_all(world);
         return;
     }
-    bool one = n == 1 && wants[0].whom == BELL_NODE;
+    size_t of = bells_of(&wants[0]);
+    bool one = n == 1 && of == 0;
     uint64_t since_us = world->now_us - member->bell_read_us;
     if (!one && member->bell_read_us != 0 && since_us < BELLS_READ_MS * 1000) {
         rings_out(world, wants, n);
@@ -329,7 +330,7 @@ static void bells_after(struct world *world, struct member *member, const struct
     if (one)
         bell->step.nodes_read.node = wants[0].node;
     else
-        bell->step.nodes_read.max = BELLS_NODES_MAX;
+        bell->step.nodes_read.max = of;
     bell->run = (struct ds_run){.steps = &bell->step, .n_steps = 1};
     server_run(world, member, &bell->run, bell);
 }
@@ -459,7 +460,7 @@ static void come(struct world *world)
     uint64_t rounds = (world->now_us - world->come_us) / RINGS_APART_US;
     if (world->plan.wake_sure || rounds > world->plan.nodes / RINGS_MAX + 4)
         return;
-    ring_some(world, RINGS_MAX);
+    ring_some(world, RINGS_MAX, true);
     event_add(world, world->now_us + RINGS_APART_US, EVENT_JOBS_COME, NULL);
 }
 

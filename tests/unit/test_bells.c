@@ -238,6 +238,53 @@ START_TEST(what_comes_back_rings_others)
 }
 END_TEST
 
+/* A look of node 1 at lane 0, of the default queue, where that many ids wait. */
+static size_t look(int64_t ids, int64_t pass_on, bool paused, const char *type)
+{
+    struct queue queue = {.name = QUEUE_DEFAULT, .paused = paused};
+    struct lane lane = {.name = {.queue = QUEUE_DEFAULT},
+                        .head = id_make(0, 1),
+                        .tail = id_make(0, 1) + ids,
+                        .types = &type,
+                        .n_types = 1};
+    struct ds_step steps[] = {
+        {.kind = DS_QUEUES_READ, .queues_read = {.ret_queues = &queue, .ret_n = 1}},
+        {.kind = DS_LANES_READ,
+         .lanes_read =
+             {.lane = -1, .entries_of = 1, .pass_on = pass_on, .ret_lanes = &lane, .ret_n = 1}},
+    };
+    now_ms += BELLS_READ_MS;
+    return ran(steps, 2);
+}
+
+START_TEST(who_finds_much_passes_it_on_to_some_who_wait)
+{
+    ck_assert_uint_eq(look(100, 100, false, "exec"), 2);
+    ck_assert_uint_eq(rung(), 6); /* not the one who looked, none who work */
+    ck_assert_uint_eq(node_reads, 1);
+    ck_assert_uint_eq(lane_reads, 0);
+    nodes[3].state = nodes[4].state = NODE_WAITING;
+    unsigned all = 0;
+    for (int i = 0; i < 60; i++) {
+        ck_assert_uint_eq(look(100, 100, false, "exec"), BELLS_PASS_ON);
+        all |= rung();
+    }
+    ck_assert_uint_eq(all, 30);
+}
+END_TEST
+
+/* Those who are rung would look, find nothing, and pass that on in turn. */
+START_TEST(what_others_could_not_claim_is_not_passed_on)
+{
+    ck_assert_uint_eq(look(99, 100, false, "exec"), 0);
+    ck_assert_uint_eq(look(100, 0, false, "exec"), 0);
+    ck_assert_uint_eq(look(100, 100, true, "exec"), 0);
+    ck_assert_uint_eq(node_reads, 0);
+    ck_assert_uint_eq(look(100, 100, false, "other"), 0);
+    ck_assert_uint_eq(rung(), 0);
+}
+END_TEST
+
 START_TEST(who_is_asked_is_rung_and_a_queue_concerns_all)
 {
     struct ds_step ask = {.kind = DS_NODE_ASK, .node_ask = {.node = 5}};
@@ -285,6 +332,8 @@ int main(void)
     tcase_add_test(tcase, a_submitter_rings_without_a_read);
     tcase_add_test(tcase, what_nobody_waits_for_rings_nobody);
     tcase_add_test(tcase, what_comes_back_rings_others);
+    tcase_add_test(tcase, who_finds_much_passes_it_on_to_some_who_wait);
+    tcase_add_test(tcase, what_others_could_not_claim_is_not_passed_on);
     tcase_add_test(tcase, who_is_asked_is_rung_and_a_queue_concerns_all);
     tcase_add_test(tcase, wants_are_told_with_their_lane);
     suite_add_tcase(suite, tcase);
