@@ -258,8 +258,8 @@ struct ds_node_clear {
     int32_t lane;
 };
 
-/* Deletes a dead node's record; the caller has seen that no lane has its entry. Not dead:
- * ERR_CONFLICT; gone: ERR_NOT_FOUND. */
+/* Deletes a dead node's history and then its record; the caller has seen that no lane has its
+ * entry. Not dead: ERR_CONFLICT; gone: ERR_NOT_FOUND. */
 struct ds_node_delete {
     int64_t node;
 };

@@ -131,6 +131,11 @@ static void history_thin(struct history_list *list, int64_t thin_before_ms, int6
     list->versions.n = kept;
 }
 
+void memory_history_drop(struct memory_store *store, int64_t node)
+{
+    history_thin(history_list_of(&store->history, node), INT64_MAX, INT64_MAX);
+}
+
 int memory_history_add(struct memory_call *call)
 {
     const struct ds_history_add *add = &call->step->history_add;

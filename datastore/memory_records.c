@@ -370,6 +370,7 @@ int memory_node_delete(struct memory_call *call)
         return ERR_NOT_FOUND;
     if (record->node.state != NODE_DEAD)
         return ERR_CONFLICT;
+    memory_history_drop(call->store, id);
     node_free((struct node_record *)keyed_take(nodes, keyed_at(nodes, id)));
     return 0;
 }

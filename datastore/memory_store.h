@@ -106,6 +106,9 @@ memory_step_fn memory_meta_read, memory_queue_set, memory_queues_read, memory_la
     memory_stints_read, memory_history_add, memory_history_read, memory_copy_mark, memory_lane_put,
     memory_chunks_add, memory_submits_read;
 
+/* All versions of that node go. */
+void memory_history_drop(struct memory_store *store, int64_t node);
+
 /* Each frees what its file keeps in the store. */
 void memory_records_clear(struct memory_store *store);
 void memory_jobs_clear(struct memory_store *store);

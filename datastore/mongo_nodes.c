@@ -252,8 +252,20 @@ int mongo_node_clear(struct mongo_call *call)
 int mongo_node_delete(struct mongo_call *call)
 {
     int64_t id = call->step->node_delete.node, n = 0;
+    struct node node;
+    int rc = node_get(call, id, &node);
+    if (rc == 0 && node.state != NODE_DEAD)
+        rc = ERR_CONFLICT;
+    if (rc < 0)
+        return rc;
+    /* The dead stay dead. First what nobody would find any more without the record. */
+    bson_t *versions = BCON_NEW("node", BCON_INT64(id));
+    rc = mongo_delete(call->store, MONGO_HISTORY, versions, NULL);
+    bson_destroy(versions);
+    if (rc < 0)
+        return rc;
     bson_t *query = BCON_NEW("_id", BCON_INT64(id), "state", BCON_UTF8("dead"));
-    int rc = mongo_delete(call->store, MONGO_NODES, query, &n);
+    rc = mongo_delete(call->store, MONGO_NODES, query, &n);
     bson_destroy(query);
     return dead_only(call, id, rc, n);
 }

@@ -487,6 +487,19 @@ int sqlite_node_clear(struct sqlite_call *call)
     return rc == 0 ? node_put(call, &node, body) : rc;
 }
 
+static int history_forget(struct sqlite_call *call, enum sql_id sql, int64_t node,
+                          int64_t before_ms)
+{
+    if (before_ms == 0)
+        return 0;
+    sqlite3_stmt *stmt = sql_use(call->store, sql);
+    if (stmt == NULL)
+        return ERR_UNAVAILABLE;
+    bind_int(stmt, 1, node);
+    bind_int(stmt, 2, before_ms);
+    return sql_run(call->store, stmt);
+}
+
 int sqlite_node_delete(struct sqlite_call *call)
 {
     struct node node;
@@ -496,6 +509,9 @@ int sqlite_node_delete(struct sqlite_call *call)
         return rc;
     if (node.state != NODE_DEAD)
         return ERR_CONFLICT;
+    rc = history_forget(call, SQL_HISTORY_DROP, node.id, INT64_MAX);
+    if (rc < 0)
+        return rc;
     sqlite3_stmt *stmt = sql_use(call->store, SQL_NODE_DELETE);
     if (stmt == NULL)
         return ERR_UNAVAILABLE;
@@ -621,19 +637,6 @@ int sqlite_stints_read(struct sqlite_call *call)
 }
 
 /* ---- history -------------------------------------------------------------------------------- */
-
-static int history_forget(struct sqlite_call *call, enum sql_id sql, int64_t node,
-                          int64_t before_ms)
-{
-    if (before_ms == 0)
-        return 0;
-    sqlite3_stmt *stmt = sql_use(call->store, sql);
-    if (stmt == NULL)
-        return ERR_UNAVAILABLE;
-    bind_int(stmt, 1, node);
-    bind_int(stmt, 2, before_ms);
-    return sql_run(call->store, stmt);
-}
 
 static int history_put(struct sqlite_call *call, const struct history_row *row)
 {

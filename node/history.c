@@ -212,6 +212,7 @@ struct history {
     size_t first, n;
     size_t bytes; /* their sum */
     int64_t drop_before_ms;
+    int64_t thinned_at_ms, dropped_before_ms; /* when and what was last told to go */
 };
 
 struct history *history_new(void)
@@ -348,6 +349,12 @@ static void ring_thin(struct history *history, int64_t thin_before_ms)
 void history_thin(struct history *history, int64_t now_ms, int64_t *ret_thin_before_ms,
                   int64_t *ret_drop_before_ms)
 {
+    *ret_thin_before_ms = *ret_drop_before_ms = 0;
+    bool over =
+        history->bytes > HISTORY_BYTES_MAX || history->drop_before_ms != history->dropped_before_ms;
+    if (!over && !passed(history->thinned_at_ms, now_ms, HISTORY_WHOLE_MS))
+        return;
+    history->thinned_at_ms = now_ms;
     *ret_thin_before_ms = now_ms - HISTORY_DELTAS_MS;
     ring_thin(history, *ret_thin_before_ms);
     while (history->bytes > HISTORY_BYTES_MAX && history->n > 1) {
@@ -356,5 +363,5 @@ void history_thin(struct history *history, int64_t now_ms, int64_t *ret_thin_bef
             history->drop_before_ms = at_ms + 1;
         ring_drop_first(history);
     }
-    *ret_drop_before_ms = history->drop_before_ms;
+    *ret_drop_before_ms = history->dropped_before_ms = history->drop_before_ms;
 }

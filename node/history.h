@@ -19,8 +19,9 @@
 
 enum {
     HISTORY_GAP_MS_MIN = 1000,      /* between two versions */
-    HISTORY_WHOLE_MS = 60000,       /* between two whole ones, at most, while things change */
-    HISTORY_DELTAS_MS = 10 * 60000, /* how long deltas are kept */
+    HISTORY_WHOLE_MS = 60000,       /* between two whole ones, at most, while things change; and
+                                 between two times that old ones are dropped */
+    HISTORY_DELTAS_MS = 10 * 60000, /* how long deltas are kept at least */
     HISTORY_BYTES_MAX = 4 << 20,    /* of versions kept of one node */
     HISTORY_ROWS_MAX = 4096,
 };
@@ -48,7 +49,8 @@ int history_version(struct history *history, const struct node *self,
 /* The last version may not have reached the store and is given up: the next one is whole. */
 void history_lost(struct history *history);
 
-/* What a DS_HISTORY_ADD of this node may drop, so that what is kept of it stays within bounds. */
+/* What a DS_HISTORY_ADD of this node is to drop, so that what is kept of it stays within bounds; 0:
+ * nothing, most times, since a store may have to look at all of its versions for that. */
 void history_thin(struct history *history, int64_t now_ms, int64_t *ret_thin_before_ms,
                   int64_t *ret_drop_before_ms);
 

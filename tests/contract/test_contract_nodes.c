@@ -441,15 +441,31 @@ CONTRACT_TEST(only_the_dead_are_cleared_lane_by_lane, s)
     ck_assert_int_eq(do_step(s, &clear), ERR_NOT_FOUND);
 }
 
-CONTRACT_TEST(only_the_dead_are_deleted, s)
+static size_t versions_of(struct store *s, int64_t node)
 {
+    struct ds_step step = {.kind = DS_HISTORY_READ, .history_read = {.node = node, .rows_max = 9}};
+    ck_assert_int_eq(do_step(s, &step), 0);
+    return step.history_read.ret_n;
+}
+
+CONTRACT_TEST(only_the_dead_are_deleted_and_with_them_their_history, s)
+{
+    struct history_row rows[4];
+    for (int i = 0; i < 4; i++)
+        rows[i] = (struct history_row){
+            .node = i < 2 ? NODE_A : NODE_B, .seq = i + 1, .at_ms = 1000 + i, .whole = i % 2 == 0};
+    struct ds_step add = {.kind = DS_HISTORY_ADD, .history_add = {.rows = rows, .n = 4}};
+    ck_assert_int_eq(do_step(s, &add), 0);
     node_add(s, NODE_A, "alpha");
     struct ds_step step = {.kind = DS_NODE_DELETE, .node_delete.node = NODE_A};
     ck_assert_int_eq(do_step(s, &step), ERR_CONFLICT);
+    ck_assert_uint_eq(versions_of(s, NODE_A), 2);
     ck_assert_int_eq(node_now(s, NODE_A).state, NODE_WAITING);
     ck_assert_int_eq(node_kill(s, NODE_A, 1), 0);
     ck_assert_int_eq(do_step(s, &step), 0);
     ck_assert_int_eq(do_step(s, &step), ERR_NOT_FOUND);
+    ck_assert_uint_eq(versions_of(s, NODE_A), 0);
+    ck_assert_uint_eq(versions_of(s, NODE_B), 2);
     struct ds_step read = {.kind = DS_NODES_READ};
     ck_assert_int_eq(do_step(s, &read), 0);
     ck_assert_uint_eq(read.nodes_read.ret_n, 0);
@@ -473,7 +489,7 @@ int main(void)
         nothing_is_asked_of_the_dead,
         a_burier_must_have_seen_the_last_heartbeat,
         only_the_dead_are_cleared_lane_by_lane,
-        only_the_dead_are_deleted,
+        only_the_dead_are_deleted_and_with_them_their_history,
     };
     return contract_main("nodes", tests, sizeof(tests) / sizeof(tests[0]));
 }
