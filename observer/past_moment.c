@@ -13,6 +13,7 @@ enum {
     RATE_MS_MIN = 2000,     /* nodes write at most once a second: less would show that */
     SILENT_MS_MAX = 60000,  /* a node that never was said to be dead, but fell silent */
     DEAD_SHOWN_MS = 600000, /* dead ones are shown so long */
+    LEFT_MS = 3000,         /* by then whoever buried it has told of the pool */
 };
 
 /* ---- nodes ---------------------------------------------------------------------------------- */
@@ -247,9 +248,54 @@ struct holdings {
     struct moment_held *held; /* a and b are stored ids */
     int64_t *running;
     size_t n_held, n_running;
+    struct left_behind *left; /* by who died a moment ago */
+    size_t n_left;
 };
 
-static struct holdings holdings_gather(struct moment *moment)
+struct left_behind {
+    struct range range;
+    int64_t died_ms;
+};
+
+/* What a node had that died just before went to the pool; where no pool is known that is newer than
+ * its death, only its last record tells of it. */
+static void left_gather(const struct past *past, struct moment *moment, struct holdings *all)
+{
+    size_t max = 0;
+    for (size_t i = moment->n_nodes; i-- > moment->n_live;) {
+        const struct moment_node *node = &moment->nodes[i];
+        if (node->died_ms <= moment->at_ms - LEFT_MS || node->node.n_ranges > 0 ||
+            strcmp(node->node.cause, "stopped") == 0)
+            continue;
+        const struct state *last = state_at(track_find(past, node->node.id), node->died_ms - 1);
+        if (last == NULL || last->state == NODE_DEAD)
+            continue;
+        const struct node_range *ranges = (const struct node_range *)last->ranges->data;
+        for (size_t k = 0; k < last->ranges->n; k++) {
+            all->left = arena_grow(&moment->mem, all->left, all->n_left, &max, sizeof(*all->left));
+            all->left[all->n_left++] = (struct left_behind){ranges[k].range, node->died_ms};
+        }
+    }
+}
+
+static size_t left_take(const struct holdings *all, const struct lane_track *track,
+                        const struct lane_state *state, struct moment_held *held)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < all->n_left; i++) {
+        const struct left_behind *left = &all->left[i];
+        if (id_lane(left->range.a) != track->number || state->at_ms >= left->died_ms)
+            continue;
+        const struct finished_row *row = finished_find(&track->finished, id_seq(left->range.a));
+        if (row != NULL && row->last_finish_ms <= left->died_ms)
+            continue; /* it was done with, and had not said so yet */
+        held[n++] = (struct moment_held){
+            .a = left->range.a, .b = left->range.b, .node = -1, .suspect = true};
+    }
+    return n;
+}
+
+static struct holdings holdings_gather(const struct past *past, struct moment *moment)
 {
     struct holdings all = {0};
     size_t n_held = 0, n_running = 0;
@@ -276,22 +322,26 @@ static struct holdings holdings_gather(struct moment *moment)
     }
     qsort(all.held, all.n_held, sizeof(*all.held), held_compare);
     qsort(all.running, all.n_running, sizeof(*all.running), id_compare);
+    left_gather(past, moment, &all);
     return all;
 }
 
-static void held_take(const struct holdings *all, struct moment_lane *lane, struct arena *mem,
-                      const struct range *pool, size_t n_pool)
+static void held_take(const struct holdings *all, const struct lane_track *track,
+                      const struct lane_state *state, struct moment_lane *lane, struct arena *mem)
 {
+    const struct range *pool = (const struct range *)state->pool->data;
+    size_t n_pool = state->pool->n;
     int64_t first = id_make(lane->number, 0);
     size_t from = ARRAY_BELOW(all->held, all->n_held, a, first), to = from;
     while (to < all->n_held && id_lane(all->held[to].a) == lane->number)
         to++;
-    lane->held = arena_alloc(mem, (to - from + n_pool + 1) * sizeof(*lane->held));
+    lane->held = arena_alloc(mem, (to - from + n_pool + all->n_left + 1) * sizeof(*lane->held));
     for (size_t i = from; i < to; i++)
         lane->held[lane->n_held++] = all->held[i];
     for (size_t i = 0; i < n_pool; i++)
         lane->held[lane->n_held++] = (struct moment_held){
             .a = pool[i].a, .b = pool[i].b, .node = -1, .suspect = pool[i].suspect};
+    lane->n_held += left_take(all, track, state, lane->held + lane->n_held);
     for (size_t i = 0; i < lane->n_held; i++) {
         lane->held[i].b = id_seq(lane->held[i].b - 1) + 1;
         lane->held[i].a = id_seq(lane->held[i].a);
@@ -326,7 +376,7 @@ static void lane_make(struct moment *moment, const struct holdings *all,
                                  .tail = state->tail,
                                  .finished = (struct finished *)&track->finished,
                                  .complete = track->complete};
-    held_take(all, lane, &moment->mem, (const struct range *)state->pool->data, state->pool->n);
+    held_take(all, track, state, lane, &moment->mem);
     running_take(all, lane);
     /* A node's record may be newer than what was last seen of the lane. */
     if (lane->n_held > 0 && lane->held[lane->n_held - 1].b > lane->head)
@@ -337,7 +387,7 @@ static void lane_make(struct moment *moment, const struct holdings *all,
 
 static void lanes_make(const struct past *past, struct moment *moment)
 {
-    struct holdings all = holdings_gather(moment);
+    struct holdings all = holdings_gather(past, moment);
     moment->lanes = arena_alloc(&moment->mem, (past->n_lanes + 1) * sizeof(*moment->lanes));
     for (size_t i = 0; i < past->n_lanes; i++) {
         const struct lane_state *state = lane_at(past->lanes[i], moment->at_ms);
@@ -394,12 +444,25 @@ static void ended_add(const struct lane_track *track, const struct moment *momen
     queue->cancelled += ended.cancelled;
 }
 
+/* The lane some seconds ago, or as early as it is known; NULL: that is too short to tell a rate. */
+static const struct lane_state *rate_from(const struct lane_track *track, int64_t at_ms,
+                                          int64_t *ret_ms)
+{
+    enum { RATE_MS = 10000 };
+    const struct lane_state *before = lane_at(track, at_ms - RATE_MS);
+    *ret_ms = RATE_MS;
+    if (before != NULL || track->n == 0)
+        return before;
+    *ret_ms = at_ms - track->states[0].at_ms;
+    return *ret_ms >= RATE_MS_MIN ? &track->states[0] : NULL;
+}
+
 static void queue_add_lane(const struct lane_track *track, struct moment *moment,
                            const struct moment_lane *lane)
 {
-    enum { RATE_MS = 10000 };
     struct moment_queue *queue = queue_find(moment, lane->name.queue);
-    const struct lane_state *before = lane_at(track, moment->at_ms - RATE_MS);
+    int64_t over_ms = 0;
+    const struct lane_state *before = rate_from(track, moment->at_ms, &over_ms);
     int64_t held = 0, pooled = 0;
     for (size_t i = 0; i < lane->n_held; i++)
         *(lane->held[i].node < 0 ? &pooled : &held) += lane->held[i].b - lane->held[i].a;
@@ -411,8 +474,8 @@ static void queue_add_lane(const struct lane_track *track, struct moment *moment
     ended_add(track, moment, lane, queue);
     if (before == NULL)
         return;
-    queue->rate_in += per_second(lane->tail, before->tail, RATE_MS);
-    queue->rate_out += per_second(lane->head, before->head, RATE_MS);
+    queue->rate_in += per_second(lane->tail, before->tail, over_ms);
+    queue->rate_out += per_second(lane->head, before->head, over_ms);
 }
 
 /* A queue at one of its changes, or only the name that a lane has. */

@@ -221,6 +221,58 @@ START_TEST(a_death_is_told_with_what_it_left)
 }
 END_TEST
 
+/* A node's death is known before the pool is read that has what it held: those ids did not end. */
+START_TEST(what_the_dead_left_is_nowhere_done)
+{
+    struct past *past = past_new("memory:", 64 << 20);
+    struct node_range range = {.range = {1, 11, false}};
+    struct node node = {.id = 7, .name = "n", .created_ms = 1, .state = NODE_WORKING};
+    struct lane lane = {.number = 0, .name = {.queue = "default"}, .head = 11, .tail = 21};
+    struct past_reading reading = {
+        .at_ms = start_ms, .nodes = &node, .n_nodes = 1, .lanes = &lane, .n_lanes = 1};
+    node.beat_ms = start_ms;
+    node.ranges = &range;
+    node.n_ranges = 1;
+    ck_assert(past_add_reading(past, &reading));
+    node.state = NODE_DEAD;
+    node.since_ms = start_ms + 5000;
+    node.n_ranges = 0;
+    snprintf(node.cause, sizeof(node.cause), "crashed (buried by m)");
+    struct range pooled = {1, 11, true};
+    lane.pool = &pooled;
+    lane.n_pool = 1;
+    reading.at_ms = start_ms + 5400; /* by then the pool is known, too */
+    ck_assert(past_add_reading(past, &reading));
+    for (int64_t at_ms = start_ms + 5000; at_ms <= start_ms + 5500; at_ms += 100) {
+        const struct moment *moment = past_moment(past, at_ms, 60000, 0, false);
+        ck_assert_uint_eq(moment->lanes[0].n_held, 1);
+        ck_assert_int_eq(moment->lanes[0].held[0].node, -1);
+        ck_assert(moment->lanes[0].held[0].suspect);
+        ck_assert_int_eq(moment->lanes[0].held[0].b, 11);
+        ck_assert_int_eq(moment->queues[0].waiting, 20);
+    }
+    past_free(past);
+}
+END_TEST
+
+/* What is known of less than ten seconds is a rate, too. */
+START_TEST(rates_begin_with_what_is_known)
+{
+    struct past *past = past_new("memory:", 64 << 20);
+    struct lane lane = {.number = 0, .name = {.queue = "default"}, .head = 11, .tail = 21};
+    struct past_reading reading = {.at_ms = start_ms, .lanes = &lane, .n_lanes = 1};
+    ck_assert(past_add_reading(past, &reading));
+    lane.head = 31;
+    lane.tail = 61;
+    reading.at_ms = start_ms + 4000;
+    ck_assert(past_add_reading(past, &reading));
+    const struct moment *moment = past_moment(past, start_ms + 4000, 60000, 0, true);
+    ck_assert_double_eq(moment->queues[0].rate_in, 10);
+    ck_assert_double_eq(moment->queues[0].rate_out, 5);
+    past_free(past);
+}
+END_TEST
+
 /* ---- bounds --------------------------------------------------------------------------------- */
 
 START_TEST(the_oldest_is_forgotten)
@@ -254,6 +306,8 @@ int main(void)
     tcase_add_test(tcase, moments_are_what_was_known);
     tcase_add_test(tcase, traffic_does_not_drown_what_matters);
     tcase_add_test(tcase, a_death_is_told_with_what_it_left);
+    tcase_add_test(tcase, what_the_dead_left_is_nowhere_done);
+    tcase_add_test(tcase, rates_begin_with_what_is_known);
     tcase_add_test(tcase, the_oldest_is_forgotten);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);
