@@ -100,6 +100,7 @@ void past_free(struct past *past)
     free(past->tracks);
     free(past->lanes);
     free(past->queues);
+    free(past->queues_last);
     free(past->loud.items);
     free(past->quiet.items);
     arena_release(&past->moment.mem);
@@ -438,37 +439,85 @@ void past_versions_again(struct past *past)
     }
 }
 
+/* Where among the queues by name it is, or belongs. */
+static size_t queue_at(const struct past *past, const char *name, bool *ret_there)
+{
+    size_t low = 0, high = past->n_queues_last;
+    *ret_there = false;
+    while (low < high && !*ret_there) {
+        size_t middle = low + (high - low) / 2;
+        int names = strcmp(past->queues[past->queues_last[middle]].queue.name, name);
+        if (names == 0) {
+            *ret_there = true;
+            low = middle;
+        } else if (names < 0) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
+}
+
+/* Makes room: the oldest change after which there was another goes. False: there is none. */
+static bool queue_forget(struct past *past)
+{
+    size_t at = 0;
+    bool there;
+    while (at < past->n_queues &&
+           past->queues_last[queue_at(past, past->queues[at].queue.name, &there)] == at)
+        at++;
+    if (at == past->n_queues)
+        return false;
+    past->n_queues--;
+    memmove(past->queues + at, past->queues + at + 1,
+            (past->n_queues - at) * sizeof(*past->queues));
+    for (size_t i = 0; i < past->n_queues_last; i++)
+        past->queues_last[i] -= past->queues_last[i] > at ? 1 : 0;
+    return true;
+}
+
+static void queue_told(struct past *past, const struct queue *last, const struct queue *queue,
+                       int64_t at_ms)
+{
+    char text[256];
+    struct moment_event event = {.at_ms = at_ms, .kind = EVENT_QUEUE, .text = text};
+    if (last == NULL || last->paused == queue->paused)
+        return;
+    snprintf(text, sizeof(text), "queue %s %s by %s", queue->name,
+             queue->paused ? "paused" : "resumed", queue->changed_by);
+    past_event_add(past, &event);
+}
+
 static bool queue_take(struct past *past, const struct queue *queue, int64_t at_ms)
 {
-    struct queue_state *last = NULL;
+    bool there;
+    size_t at = queue_at(past, queue->name, &there);
+    const struct queue *last = there ? &past->queues[past->queues_last[at]].queue : NULL;
     if (!time_good(queue->changed_ms))
         return false;
-    for (size_t i = past->n_queues; i-- > 0 && last == NULL;)
-        if (strcmp(past->queues[i].queue.name, queue->name) == 0)
-            last = &past->queues[i];
-    if (last != NULL && last->queue.paused == queue->paused &&
-        last->queue.weight == queue->weight && last->queue.changed_ms == queue->changed_ms)
+    if (there && last->paused == queue->paused && last->weight == queue->weight &&
+        last->changed_ms == queue->changed_ms)
         return true;
-    char text[256];
-    struct moment_event event = {.at_ms = queue->changed_ms > 0 ? queue->changed_ms : at_ms,
-                                 .kind = EVENT_QUEUE,
-                                 .text = text};
-    if (last != NULL && last->queue.paused != queue->paused) {
-        snprintf(text, sizeof(text), "queue %s %s by %s", queue->name,
-                 queue->paused ? "paused" : "resumed", queue->changed_by);
-        past_event_add(past, &event);
+    int64_t changed_ms = queue->changed_ms > 0 ? queue->changed_ms : at_ms;
+    queue_told(past, last, queue, changed_ms);
+    if (past->n_queues == PAST_QUEUES_MAX && !queue_forget(past)) {
+        if (there) /* what it is now matters more than what it was */
+            past->queues[past->queues_last[at]].queue = *queue;
+        return there;
     }
-    if (past->n_queues == PAST_QUEUES_MAX) {
-        if (last != NULL)
-            last->queue = *queue; /* what it is now matters more than what it was */
-        return last != NULL;
-    }
-    past->queues = realloc(past->queues, (past->n_queues + 1) * sizeof(*past->queues));
-    if (past->queues == NULL)
-        abort();
+    past->queues =
+        array_grown(past->queues, past->n_queues, &past->queues_max, sizeof(*past->queues));
     /* Before it was first seen it was the same, as far as anybody knows. */
-    past->queues[past->n_queues] = (struct queue_state){last != NULL ? event.at_ms : 0, *queue};
-    past->n_queues++;
+    past->queues[past->n_queues] = (struct queue_state){there ? changed_ms : 0, *queue};
+    if (!there) {
+        past->queues_last = array_grown(past->queues_last, past->n_queues_last,
+                                        &past->queues_last_max, sizeof(*past->queues_last));
+        memmove(past->queues_last + at + 1, past->queues_last + at,
+                (past->n_queues_last - at) * sizeof(*past->queues_last));
+        past->n_queues_last++;
+    }
+    past->queues_last[at] = past->n_queues++;
     return true;
 }
 

@@ -13,7 +13,7 @@ struct past;
 enum {
     PAST_NODES_MAX = 1 << 16,
     PAST_ROWS_MAX = 1 << 20,   /* finished ranges; of more, neighbours become one */
-    PAST_QUEUES_MAX = 1 << 12, /* changes of queues */
+    PAST_QUEUES_MAX = 1 << 14, /* changes of queues; of more, the oldest is forgotten */
 };
 
 /* bytes_max: about how much memory what is kept may take. */

@@ -82,8 +82,10 @@ struct past {
     int tracks_ever;
     struct lane_track **lanes; /* by number */
     size_t n_lanes;
-    struct queue_state *queues; /* by at_ms; one for each change */
-    size_t n_queues;
+    struct queue_state *queues; /* as they were told; one for each change */
+    size_t n_queues, queues_max;
+    size_t *queues_last; /* indices of those that hold now, by name */
+    size_t n_queues_last, queues_last_max;
     struct events {
         struct moment_event *items; /* by at_ms; each owns its text */
         size_t n, max;

@@ -275,6 +275,32 @@ END_TEST
 
 /* ---- bounds --------------------------------------------------------------------------------- */
 
+/* A queue that a script pauses and resumes all day: its state now is right, what was lately is kept,
+ * and there is room for other queues. */
+START_TEST(the_oldest_change_of_a_queue_is_forgotten)
+{
+    struct past *past = past_new("memory:", 64 << 20);
+    struct queue queues[] = {{.name = "b", .weight = 1}, {.name = "a", .weight = 1}};
+    struct past_reading reading = {.at_ms = start_ms, .queues = queues, .n_queues = 1};
+    int64_t changes = 2 * PAST_QUEUES_MAX + 1, last_ms = start_ms + changes;
+    for (int64_t i = 1; i <= changes; i++) {
+        queues[0].paused = i % 2 == 1;
+        queues[0].changed_ms = reading.at_ms = start_ms + i;
+        ck_assert(past_add_reading(past, &reading));
+    }
+    reading.n_queues = 2;
+    ck_assert(past_add_reading(past, &reading));
+    const struct moment *moment = past_moment(past, last_ms, 60000, 0, true);
+    ck_assert_uint_eq(moment->n_queues, 2);
+    ck_assert_str_eq(moment->queues[0].queue.name, "a");
+    ck_assert(moment->queues[1].queue.paused);
+    for (int64_t i = changes - 1000; i < changes; i += 37)
+        ck_assert_int_eq(past_moment(past, start_ms + i, 60000, 0, false)->queues[1].queue.paused,
+                         i % 2 == 1);
+    past_free(past);
+}
+END_TEST
+
 START_TEST(the_oldest_is_forgotten)
 {
     enum { BYTES_MAX = 200000, READINGS = 20000 };
@@ -308,6 +334,7 @@ int main(void)
     tcase_add_test(tcase, a_death_is_told_with_what_it_left);
     tcase_add_test(tcase, what_the_dead_left_is_nowhere_done);
     tcase_add_test(tcase, rates_begin_with_what_is_known);
+    tcase_add_test(tcase, the_oldest_change_of_a_queue_is_forgotten);
     tcase_add_test(tcase, the_oldest_is_forgotten);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);
