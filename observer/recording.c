@@ -50,8 +50,8 @@ struct recording {
     char path[LIMIT_PATH_BYTES];
     size_t bytes, bytes_max;
     struct written_list nodes, lanes, totals; /* the latter two by lane */
-    struct queue *queues;
-    size_t n_queues;
+    struct queue *queues;                     /* by name */
+    size_t n_queues, queues_max;
 
     struct frame_buffer gathered, frame; /* facts; a frame on its way to the file */
     uint64_t gathered_at_ms;             /* when the first of them was seen; 0: not yet */
@@ -272,10 +272,16 @@ static void totals_tell(struct part *part, const struct stint_row *row)
 
 static bool queue_known(struct recording *recording, const struct queue *queue)
 {
-    for (size_t i = 0; i < recording->n_queues; i++) {
-        struct queue *known = &recording->queues[i];
-        if (strcmp(known->name, queue->name) != 0)
-            continue;
+    size_t low = 0, high = recording->n_queues;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (strcmp(recording->queues[middle].name, queue->name) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    struct queue *known = recording->queues + low;
+    if (low < recording->n_queues && strcmp(known->name, queue->name) == 0) {
         bool same = known->paused == queue->paused && known->weight == queue->weight &&
                     known->partitions == queue->partitions &&
                     known->changed_ms == queue->changed_ms &&
@@ -283,11 +289,12 @@ static bool queue_known(struct recording *recording, const struct queue *queue)
         *known = *queue;
         return same;
     }
-    recording->queues =
-        realloc(recording->queues, (recording->n_queues + 1) * sizeof(*recording->queues));
-    if (recording->queues == NULL)
-        abort();
-    recording->queues[recording->n_queues++] = *queue;
+    recording->queues = array_grown(recording->queues, recording->n_queues, &recording->queues_max,
+                                    sizeof(*recording->queues));
+    memmove(recording->queues + low + 1, recording->queues + low,
+            (recording->n_queues - low) * sizeof(*recording->queues));
+    recording->queues[low] = *queue;
+    recording->n_queues++;
     return false;
 }
 
