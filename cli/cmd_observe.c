@@ -8,6 +8,7 @@
 #include <langinfo.h>
 #include <locale.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -180,12 +181,12 @@ static int loop(struct observer *observer, struct interrupt *interrupt)
             frame_at_ms = 0; /* a signal: the terminal has another size */
             continue;
         }
+        if ((fds[0].revents & (POLLHUP | POLLERR | POLLNVAL)) != 0)
+            return CLI_OK; /* the terminal is gone; nobody may have told: SIGHUP can be ignored */
         if ((fds[0].revents & POLLIN) != 0) {
             if (keys_take(observer))
                 return CLI_OK;
             frame_at_ms = 0;
-        } else if (fds[0].revents != 0) {
-            return CLI_OK; /* the terminal is gone */
         }
         if (fds[1].revents != 0 && async_drain(observer->async) > 0 && observer->grid != NULL &&
             past_last_ms(observer->past) == 0)
@@ -212,7 +213,7 @@ static int observe(struct observer *observer)
 /* ---- once ----------------------------------------------------------------------------------- */
 
 /* A file that is no good is no datastore that cannot be reached. */
-static int replay_fail(const struct error *err)
+static int file_fail(const struct error *err)
 {
     int status = cli_status_of(err->code);
     return cli_error(status == CLI_UNREACHABLE ? CLI_FAILED : status, "%s", err->text);
@@ -225,7 +226,7 @@ static int once_replay(struct observer *observer)
     while (rc > 0)
         rc = replay_step(observer->replay, observer->past, &observer->damage);
     ui_end_at(observer->ui, replay_last_ms(observer->replay));
-    return rc < 0 ? replay_fail(&observer->damage) : CLI_OK;
+    return rc < 0 ? file_fail(&observer->damage) : CLI_OK;
 }
 
 static int once_read(struct observer *observer)
@@ -284,7 +285,7 @@ static int record_end(struct observer *observer, int status)
     snprintf(why, sizeof(why), "%s", over != NULL ? over : "");
     size_t bytes = recording_bytes(observer->recording);
     if (recording_end(observer->recording, &err) < 0)
-        return cli_fail(&err);
+        return file_fail(&err);
     text_span(span, past_last_ms(observer->past) - past_first_ms(observer->past));
     if (why[0] != '\0')
         cli_note("%s ended early: %s", cli_option(observer->cli, "record"), why);
@@ -306,7 +307,7 @@ static int observer_open(struct observer *observer, const struct feed_config *co
     if (replay != NULL) {
         struct replay_about about;
         if (replay_open(replay, &observer->replay, &about, &err) < 0)
-            return replay_fail(&err);
+            return file_fail(&err);
         observer->past = past_new(about.store, PAST_BYTES);
         return CLI_OK;
     }
@@ -316,10 +317,12 @@ static int observer_open(struct observer *observer, const struct feed_config *co
     uri_redact(shown, sizeof(shown), observer->uri);
     if (async_start(store_open, observer, &observer->async, &err) < 0)
         return cli_fail(&err);
+    if (record != NULL)
+        signal(SIGXFSZ, SIG_IGN); /* a file that may not grow further is full, not the end */
     if (record != NULL &&
         recording_new(record, shown, clock_utc_ms(), clock_utc_ms() - config->since_ms,
                       RECORDING_BYTES_MAX, &observer->recording, &err) < 0)
-        return cli_fail(&err);
+        return file_fail(&err);
     observer->past = past_new(shown, PAST_BYTES);
     observer->feed = feed_new(observer->async, observer->past, config);
     if (observer->recording != NULL) {
@@ -360,6 +363,9 @@ static int options_check(const struct cli *cli)
         if (cli_option(cli, never[i].one) != NULL && cli_option(cli, never[i].other) != NULL)
             return cli_error(CLI_USAGE, "--%s and --%s do not go together", never[i].one,
                              never[i].other);
+    if (cli->json && (cli_option(cli, "record") != NULL || cli_option(cli, "control") != NULL))
+        return cli_error(CLI_USAGE, "--%s and --json do not go together",
+                         cli_option(cli, "record") != NULL ? "record" : "control");
     return CLI_OK;
 }
 

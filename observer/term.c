@@ -23,7 +23,9 @@
 
 #undef KEY_EVENT /* names of ncurses that are not wanted */
 
-static const int fatal[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT};
+/* What ends the program without asking; SIGQUIT is a slip from the key of filters. */
+static const int fatal[] = {SIGSEGV, SIGBUS,  SIGFPE, SIGILL,  SIGABRT,
+                            SIGQUIT, SIGTRAP, SIGSYS, SIGXCPU, SIGALRM};
 enum { FATALS = sizeof(fatal) / sizeof(fatal[0]) };
 
 static struct {
@@ -38,6 +40,8 @@ static struct {
     struct grid *shown; /* as last drawn; NULL: draw all */
     volatile sig_atomic_t resized;
     struct sigaction resize_handler; /* the one before */
+    volatile sig_atomic_t resumed;
+    struct sigaction resume_handler; /* likewise */
 } screen;
 
 /* ---- as it was ------------------------------------------------------------------------------ */
@@ -70,6 +74,14 @@ static void resized(int number)
 {
     (void)number;
     screen.resized = 1;
+}
+
+/* Who was stopped by SIGSTOP could not put the terminal right before, and it may not be as it was.
+ */
+static void resumed(int number)
+{
+    (void)number;
+    screen.resumed = 1;
 }
 
 static void restore_prepare(void)
@@ -107,6 +119,30 @@ static void pairs_make(void)
         init_extended_pair(role + 1, palette_colour((enum role)role, screen.colours, &style), -1);
 }
 
+/* One that ncurses can draw on: it would take any, and write nonsense to those it cannot. */
+static int terminal_check(struct error *err)
+{
+    const char *kind = getenv("TERM");
+    int rc = 0;
+    if (kind == NULL || kind[0] == '\0')
+        return error_set(err, ERR_UNAVAILABLE, "TERM is not set: use --once for plain text");
+    if (setupterm(kind, STDOUT_FILENO, &rc) == ERR)
+        return error_set(err, ERR_UNAVAILABLE,
+                         "no terminal of the kind TERM=%.60s is known here: use another kind, or "
+                         "--once for plain text",
+                         kind);
+    const char *place = tigetstr("cup");
+    if (place == NULL || place == (const char *)-1)
+        rc = error_set(err, ERR_UNAVAILABLE,
+                       "a terminal of the kind TERM=%.60s has no cursor that can be placed: use "
+                       "--once for plain text",
+                       kind);
+    else
+        rc = 0;
+    del_curterm(cur_term);
+    return rc;
+}
+
 int term_open(struct error *err)
 {
     if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO))
@@ -114,11 +150,18 @@ int term_open(struct error *err)
                          "this is no terminal: use --once for plain text, or --json");
     setlocale(LC_ALL, "");
     screen.termios_known = tcgetattr(STDIN_FILENO, &screen.before) == 0;
+    if (terminal_check(err) < 0)
+        return err->code;
     struct sigaction action = {.sa_handler = resized, .sa_flags = SA_RESTART};
     sigaction(SIGWINCH, &action, &screen.resize_handler); /* ncurses leaves it then */
     screen.terminal = newterm(NULL, stdout, stdin);
-    if (screen.terminal == NULL)
-        return error_set(err, ERR_UNAVAILABLE, "the terminal is of a kind that is not known: TERM");
+    if (screen.terminal == NULL) {
+        sigaction(SIGWINCH, &screen.resize_handler, NULL);
+        return error_set(err, ERR_UNAVAILABLE,
+                         "the terminal cannot be used: try --once for plain text");
+    }
+    action.sa_handler = resumed;
+    sigaction(SIGCONT, &action, &screen.resume_handler);
     screen.ascii = strcmp(nl_langinfo(CODESET), "UTF-8") != 0;
     screen.n_restore = 0;
     restore_prepare();
@@ -153,11 +196,17 @@ void term_close(void)
     for (size_t i = 0; i < FATALS; i++)
         sigaction(fatal[i], &screen.handlers[i], NULL);
     sigaction(SIGWINCH, &screen.resize_handler, NULL);
+    sigaction(SIGCONT, &screen.resume_handler, NULL);
 }
 
 void term_size(int *ret_width, int *ret_height)
 {
     struct winsize size;
+    if (screen.resumed != 0) {
+        screen.resumed = 0;
+        reset_prog_mode();
+        term_redraw();
+    }
     if (screen.resized != 0) {
         screen.resized = 0;
         term_redraw();

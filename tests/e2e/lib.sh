@@ -295,7 +295,7 @@ in_terminal()
 
 terminal_over()
 {
-    tmux -S "$WORK/tmux$terminals" kill-server 2>/dev/null
+    tmux -S "$WORK/tmux$terminals" kill-server 2>/dev/null || : # it may be gone
 }
 
 screen()

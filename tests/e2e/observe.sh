@@ -82,6 +82,25 @@ shows 'Resume queue'
 keys y
 shows 'default +open'
 
+say "jobs that are marked are cancelled together, and counted together"
+keys 5
+shows 'default'
+keys P y
+shows 'default +paused'
+seq 1 40 | submit --each - -- sh -c 'sleep 0.1' >/dev/null
+keys 4
+shows ' queued '
+for _ in $(seq 20); do keys Space; done
+shows '20 marked'
+keys C
+shows 'and 19 more'
+keys y
+shows '20 cancelled, 0 had ended before'
+keys 5 R
+shows 'Resume queue'
+keys y
+shows 'default +open'
+
 say "every key there is, in every view"
 "$HELPERS/helper_keys" >"$WORK/keys" || fail "no keys"
 [ "$(wc -l <"$WORK/keys")" -gt 40 ] || fail "few keys: $(cat "$WORK/keys")"
@@ -124,19 +143,55 @@ shows 'gamma'
 keys q
 shows 'ended=0'
 
+say "a terminal that nothing can be placed on, or that nobody knows, is refused in a line"
+for kind in dumb no-such-kind ''; do
+    keys clear Enter
+    keys "TERM=$kind $program observe 2>$WORK/refused; echo ended=\$?" Enter
+    shows '^ended=3'
+    grep -q 'TERM' "$WORK/refused" || fail "TERM=$kind: $(cat "$WORK/refused")"
+    [ "$(wc -l <"$WORK/refused")" -eq 1 ] || fail "TERM=$kind: $(cat "$WORK/refused")"
+done
+keys clear Enter
+
 say "signals: the terminal comes back, whatever ends it"
-for signal in TERM SEGV; do
+for signal in TERM SEGV QUIT; do
     keys "$program observe; echo ended=\$?" Enter
     shows 'LIVE'
     own_pid() { pgrep -f "^$program observe" -P "$(in_terminal list-panes -F '#{pane_pid}')"; }
     pid=$(own_pid) || fail "no observer runs"
     kill -"$signal" "$pid"
-    shows 'ended=(0|143|139)'
+    shows 'ended=(0|143|139|131)'
     keys clear Enter
     keys 'stty -a | grep -q " echo " && echo it echoes' Enter
     shows '^it echoes'
     keys clear Enter
 done
+
+say "stopped by force and going on, it draws what is there anew, and takes keys"
+keys "$program observe" Enter
+shows 'LIVE'
+pid=$(own_pid) || fail "no observer runs"
+kill -STOP "$pid"
+shows 'Stopped'
+keys clear Enter
+keys 'fg; echo ended=$?' Enter
+shows '1 Cluster +2 Map'
+keys 5
+shows 'QUEUE +STATE'
+keys q
+shows 'ended=0'
+keys clear Enter
+
+say "a terminal that goes without a signal is the end, too"
+keys "trap '' HUP; $program observe" Enter
+shows 'LIVE'
+pid=$(own_pid) || fail "no observer runs"
+terminal_over
+is_gone() { ! kill -0 "$pid" 2>/dev/null; }
+holds_within 10 is_gone || {
+    kill -KILL "$pid"
+    fail "it goes on without a terminal"
+}
 
 say "once, for scripts"
 stint observe --once >"$WORK/once" || fail "observe --once failed"
