@@ -81,7 +81,7 @@ static void sums_draw(const struct diff_base *base, const struct moment *now, st
     char waiting[TEXT_BYTES], nodes[TEXT_BYTES];
     int64_t ms = now->at_ms - base->at_ms;
     area_print(area, 0, 0, strong, "%s %s (%s): nodes %s, done %s, failed %s, waiting %s",
-               ms < 0 ? "until" : "since", text_clock(clock, base->at_ms),
+               ms < 0 ? "until" : "since", text_when(clock, base->at_ms, now->at_ms),
                text_span(span, ms < 0 ? -ms : ms),
                change_text(nodes, (int64_t)now->n_live - (int64_t)base->n_live),
                change_text(done, now->done - base->done),

@@ -60,6 +60,18 @@ char *text_clock(char text[TEXT_BYTES], int64_t utc_ms)
     return text;
 }
 
+char *text_when(char text[TEXT_BYTES], int64_t utc_ms, int64_t beside_ms)
+{
+    time_t seconds = (time_t)(utc_ms / 1000), beside = (time_t)(beside_ms / 1000);
+    struct tm tm, other;
+    if (utc_ms == 0 || beside_ms == 0 || localtime_r(&seconds, &tm) == NULL ||
+        localtime_r(&beside, &other) == NULL ||
+        (tm.tm_yday == other.tm_yday && tm.tm_year == other.tm_year) ||
+        strftime(text, TEXT_BYTES, "%m-%d %H:%M:%S", &tm) == 0)
+        return text_clock(text, utc_ms);
+    return text;
+}
+
 char *text_lane(char text[2 * TEXT_BYTES], const struct lane_name *name)
 {
     int len = snprintf(text, 2 * TEXT_BYTES, "%s", name->queue);

@@ -575,10 +575,10 @@ static void time_text(const struct ui *ui, const struct moment *moment, char *te
 {
     char clock[TEXT_BYTES], span[TEXT_BYTES];
     const char *from = ui->ends_ms != 0 ? "before its end" : "ago";
-    text_clock(clock, shown_ms(ui));
+    text_when(clock, shown_ms(ui), ui->now_ms);
     text_span(span, end_of_time(ui) - shown_ms(ui));
     if (moment->stale_ms != 0) {
-        snprintf(text, size, "LOST since %s", text_clock(clock, moment->stale_ms));
+        snprintf(text, size, "LOST since %s", text_when(clock, moment->stale_ms, ui->now_ms));
         *ret_style = (struct pen_style){ROLE_BAD, ROLE_TEXT, STYLE_BOLD | STYLE_REVERSE};
     } else if (ui->time == TIME_LIVE && ui->ends_ms == 0) {
         snprintf(text, size, "LIVE %s", clock);
@@ -635,8 +635,8 @@ static void scrubber_draw(struct ui *ui, const struct moment *moment, struct are
     int64_t first_ms = moment->first_ms, last_ms = end_of_time(ui);
     if (last_ms <= first_ms || area.width < 40)
         return;
-    text_clock(from, first_ms);
-    text_clock(to, last_ms);
+    text_when(from, first_ms, ui->now_ms);
+    text_when(to, last_ms, ui->now_ms);
     area_text(area, 0, 0, dim, from);
     area_text(area, area.width - text_columns(to), 0, dim, to);
     struct area bar = area_columns(area, text_columns(from) + 1,

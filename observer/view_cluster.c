@@ -297,10 +297,11 @@ static void detail_draw(const struct moment *moment, const struct moment_node *s
     area_print(area, 2, y++, (struct pen_style){ROLE_TITLE, ROLE_TEXT, STYLE_BOLD}, " %s ",
                node->name);
     line_draw(area, &y, "state", "%s for %s, since %s%s%s", node_state_name(node->state),
-              text_span(a, moment->at_ms - node->since_ms), text_clock(b, node->since_ms),
-              node->cause[0] != '\0' ? ": " : "", node->cause);
+              text_span(a, moment->at_ms - node->since_ms),
+              text_when(b, node->since_ms, moment->at_ms), node->cause[0] != '\0' ? ": " : "",
+              node->cause);
     line_draw(area, &y, "process", "%" PRId64 " on %s, stint %s, load %.2f, came %s", node->pid,
-              node->host, node->version, node->load, text_clock(a, seen->first_ms));
+              node->host, node->version, node->load, text_when(a, seen->first_ms, moment->at_ms));
     line_draw(area, &y, "jobs", "%s done, %s failed, %s interrupted", text_count(a, node->done),
               text_count(b, node->failed), text_count(c, node->interrupted));
     names_text(names, sizeof(names), node->queues, node->n_queues);

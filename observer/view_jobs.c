@@ -249,6 +249,26 @@ __attribute__((format(printf, 3, 4))) static void line_print(struct lines *lines
     line_put(lines, plain, text);
 }
 
+/* A line of output as it is drawn: tabs go to the next eighth column, of the end of a line no more
+ * than that is left, and what else cannot be printed is left to the grid. */
+static void output_line(char text[512], const char *line, size_t len)
+{
+    enum { TAB = 8, INDENT = 2, MOST = 500 };
+    size_t used = INDENT, column = 0;
+    memset(text, ' ', INDENT);
+    len -= len > 0 && line[len - 1] == '\r' ? 1 : 0;
+    for (size_t i = 0; i < len && used < MOST; i++) {
+        bool inside = ((unsigned char)line[i] & 0xc0) == 0x80; /* of a character of UTF-8 */
+        size_t spaces = line[i] == '\t' ? TAB - column % TAB : 0;
+        for (size_t k = 0; k < spaces && used < MOST; k++)
+            text[used++] = ' ';
+        if (spaces == 0)
+            text[used++] = line[i] != '\0' ? line[i] : '\1';
+        column += spaces > 0 ? spaces : inside ? 0 : 1;
+    }
+    text[used] = '\0';
+}
+
 /* Output line by line, cut at what a line holds. */
 static void output_put(struct lines *lines, struct bytes output)
 {
@@ -257,7 +277,7 @@ static void output_put(struct lines *lines, struct bytes output)
         const char *stop = memchr(at, '\n', (size_t)(end - at));
         size_t len = (size_t)((stop != NULL ? stop : end) - at);
         char text[512];
-        snprintf(text, sizeof(text), "  %.*s", (int)(len < 500 ? len : 500), at);
+        output_line(text, at, len);
         line_put(lines, dim, text);
         at = stop != NULL ? stop + 1 : end;
     }
@@ -341,20 +361,20 @@ static void state_put(struct lines *lines, const struct moment *moment, const st
                    text_clock(at, moment->at_ms));
 }
 
-static void times_put(struct lines *lines, const struct job *job)
+static void times_put(struct lines *lines, const struct moment *moment, const struct job *job)
 {
     char a[TEXT_BYTES], b[TEXT_BYTES];
-    line_print(lines, "submitted", "%s", text_clock(a, job->created_ms));
+    line_print(lines, "submitted", "%s", text_when(a, job->created_ms, moment->at_ms));
     if (job->state == JOB_SCHEDULED && job->due_ms != 0)
-        line_print(lines, "due", "%s", text_clock(a, job->due_ms));
+        line_print(lines, "due", "%s", text_when(a, job->due_ms, moment->at_ms));
     if (job->started_ms != 0)
-        line_print(lines, "started", "%s, after %s", text_clock(a, job->started_ms),
+        line_print(lines, "started", "%s, after %s", text_when(a, job->started_ms, moment->at_ms),
                    text_span(b, job->started_ms - job->created_ms));
     if (job->finished_ms != 0 && job->started_ms != 0)
-        line_print(lines, "finished", "%s, took %s", text_clock(a, job->finished_ms),
+        line_print(lines, "finished", "%s, took %s", text_when(a, job->finished_ms, moment->at_ms),
                    text_span(b, job->finished_ms - job->started_ms));
     else if (job->finished_ms != 0)
-        line_print(lines, "finished", "%s", text_clock(a, job->finished_ms));
+        line_print(lines, "finished", "%s", text_when(a, job->finished_ms, moment->at_ms));
 }
 
 static void detail_draw(const struct moment *moment, const struct focus *focus,
@@ -388,7 +408,7 @@ static void detail_draw(const struct moment *moment, const struct focus *focus,
                    job->interruptions == 1 ? "" : "s");
     if (job->spec != NULL)
         spec_put(&lines, moment, job->spec);
-    times_put(&lines, job);
+    times_put(&lines, moment, job);
     if (job->ending != NULL)
         ending_put(&lines, moment, job->ending);
     state->detail_last = lines.n > area.height ? lines.n - area.height : 0;

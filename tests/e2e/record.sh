@@ -125,9 +125,16 @@ expect_refusal 5 stint observe --record "$WORK/run.stint"
 expect_refusal 2 stint observe --replay "$WORK/run.stint" --record "$WORK/other.stint"
 expect_refusal 2 stint observe --replay "$WORK/run.stint" --control
 expect_refusal 5 stint observe --replay "$WORK/none.stint" --once
+expect_refusal 2 stint observe --record "$WORK/other.stint" --json
+expect_refusal 1 stint observe --record "$WORK/no-folder/other.stint"
 echo "not one" >"$WORK/text.stint"
 expect_status 1 stint observe --replay "$WORK/text.stint" --once
 grep -q "is not a recording" "$WORK/err" || fail "it says: $(cat "$WORK/err")"
+
+say "a file that may not grow further ends the recording, not the recorder"
+(ulimit -f 1 && exec "$program" observe --record "$WORK/small.stint") >"$WORK/out" 2>"$WORK/err" </dev/null
+[ $? -eq 1 ] || fail "the recorder ends otherwise: $(cat "$WORK/err")"
+grep -q "small.stint is not whole: File too large" "$WORK/err" || fail "it says: $(cat "$WORK/err")"
 
 say "of a recorder that is killed, what it had written remains"
 start_node alpha --slots 2

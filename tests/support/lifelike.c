@@ -421,7 +421,7 @@ struct past *lifelike_past(const struct lifelike_config *config)
 static const struct job_attempt attempts[] = {
     {1, true, 2000006, AT(31), AT(42), -1, 0, false, "the node was buried", {0}},
     {2, false, 1000003, AT(50), AT(51), 2, 0, false, NULL,
-     OUTPUT("convert: no decode delegate for this image format `HEIC'\n")},
+     OUTPUT("convert:\tno decode delegate for this image format `HEIC'\n")},
 };
 static const struct job_ending failed_ending = {
     .exit_code = 2,

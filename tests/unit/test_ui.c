@@ -3,6 +3,7 @@
  * Method: all keys of the table in all views of a made-up cluster; the help, page by page, beside
  * the table; what --control asks; a fuzzer that types, clicks, resizes and moves time, from a
  * printed seed (STINT_SEED and STINT_KEYS choose another, and how many). */
+#include "observer/text.h"
 #include "observer/ui.h"
 
 #include <check.h>
@@ -79,6 +80,19 @@ static void expect(struct screen *screen, const char *text)
 }
 
 /* ---- keys ----------------------------------------------------------------------------------- */
+
+/* Of another day than today a time says which. */
+START_TEST(times_of_other_days_say_the_day)
+{
+    static const int64_t noon_ms = INT64_C(1700049600000), hour_ms = 3600000; /* 2023-11-15 */
+    char text[TEXT_BYTES];
+    ck_assert_str_eq(text_when(text, noon_ms, noon_ms + 11 * hour_ms), "12:00:00");
+    ck_assert_str_eq(text_when(text, noon_ms, noon_ms + 12 * hour_ms), "11-15 12:00:00");
+    ck_assert_str_eq(text_when(text, noon_ms - 366 * 24 * hour_ms, noon_ms), "11-14 12:00:00");
+    ck_assert_str_eq(text_when(text, 0, noon_ms), "-");
+    ck_assert_str_eq(text_when(text, noon_ms, 0), "12:00:00");
+}
+END_TEST
 
 START_TEST(each_key_does_something_or_says_why_not)
 {
@@ -501,6 +515,7 @@ int main(void)
     Suite *suite = suite_create("ui");
     TCase *tcase = tcase_create("ui");
     tcase_add_loop_test(tcase, each_key_does_something_or_says_why_not, 0, 2);
+    tcase_add_test(tcase, times_of_other_days_say_the_day);
     tcase_add_test(tcase, no_key_means_two_things);
     tcase_add_test(tcase, help_lists_every_key);
     tcase_add_test(tcase, manual_lists_every_key);
