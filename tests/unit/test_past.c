@@ -275,8 +275,8 @@ END_TEST
 
 /* ---- bounds --------------------------------------------------------------------------------- */
 
-/* A queue that a script pauses and resumes all day: its state now is right, what was lately is kept,
- * and there is room for other queues. */
+/* A queue that a script pauses and resumes all day: its state now is right, what was lately is
+ * kept, and there is room for other queues. */
 START_TEST(the_oldest_change_of_a_queue_is_forgotten)
 {
     struct past *past = past_new("memory:", 64 << 20);
