@@ -225,6 +225,13 @@ static bool lucky(const struct core *core, const struct lane_view *lane, int64_t
 
 /* ---- turns ----------------------------------------------------------------------------------- */
 
+/* So many share the lane that a claim which waits for all of theirs comes near the lease's end: a
+ * crowd that began at the same time runs out of work at the same time. */
+static bool crowded(const struct core *core, const struct lane_view *lane)
+{
+    return lane_round_ms(core, lane) > core->self.lease_ms * 3 / 4;
+}
+
 /* A crowd does not claim at the same time: the lane would be done with all of them soon enough, but
  * a node whose claim waits does not renew its lease meanwhile. No more are rung than there is work,
  * so those need not wait for all the others. */
@@ -235,7 +242,10 @@ void turn_take(struct core *core, int32_t priority)
         if (claimable(core->lanes[i]) && core->lanes[i]->name.priority == priority)
             backlog += core->lanes[i]->backlog;
     double part = core->rung && backlog < claimers ? (double)backlog / (double)claimers : 1;
-    uint64_t within_ms = (uint64_t)(lane_round_ms(core, best_lane(core)) * part);
+    const struct lane_view *lane = best_lane(core);
+    if (crowded(core, lane))
+        part *= 1.5; /* the lane would be busy all that time, and claims would pile up */
+    uint64_t within_ms = (uint64_t)(lane_round_ms(core, lane) * part);
     core->turn_taken = true;
     core->luck = core->rung ? 0 : core->env->class->random(core->env);
     core->claim_after_ms =
@@ -244,24 +254,25 @@ void turn_take(struct core *core, int32_t priority)
 }
 
 /* Where little is left each waits for its turn, and looks whether anything is left then: a look
- * holds up nobody. */
+ * holds up nobody. Where a lane has room for their claims only if they are spread, each waits. */
 static bool turn_come(struct core *core, struct lane_view *lane, int64_t want)
 {
     if (core_now(core) < core->claim_after_ms)
         return false;
-    if (!scarce(core, lane, want))
+    bool little = scarce(core, lane, want), begins = !core->turn_taken;
+    if (!little && !crowded(core, lane))
         return true;
-    bool seen = !core->look.under_way && core->looked_at_ms >= core->claim_after_ms;
-    bool begins = !core->turn_taken;
     if (begins)
         turn_take(core, lane->name.priority);
-    if (begins && !lucky(core, lane, want)) {
+    if (begins && little && !lucky(core, lane, want)) {
         lane->backlog = 0; /* as good as nothing, until it is seen again */
-        core->turn_taken = seen = false;
-    } else if (!begins && !seen) {
-        core->look_wanted = core->look_wanted || !core->look.under_way;
+        core->turn_taken = false;
     }
-    return seen && !begins;
+    if (begins || !little)
+        return !begins;
+    bool seen = !core->look.under_way && core->looked_at_ms >= core->claim_after_ms;
+    core->look_wanted = core->look_wanted || (!seen && !core->look.under_way);
+    return seen;
 }
 
 /* ---- how much -------------------------------------------------------------------------------- */
