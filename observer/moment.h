@@ -96,7 +96,7 @@ struct moment_event {
 struct moment {
     int64_t at_ms;
     bool live;                 /* it is now */
-    int64_t stale_ms;          /* live, but the store cannot be read since then; 0: it can */
+    int64_t stale_ms;          /* the store cannot be read since then, which is before; 0: it can */
     char trouble[160];         /* why it cannot */
     char store[256];           /* its URI without a password */
     int64_t first_ms, last_ms; /* what is kept of the past */

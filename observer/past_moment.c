@@ -633,7 +633,8 @@ const struct moment *past_moment(struct past *past, int64_t at_ms, int64_t windo
     *moment = (struct moment){
         .at_ms = at_ms,
         .live = live,
-        .stale_ms = live ? past->trouble_ms : 0,
+        /* What is after the loss is as little known as now. */
+        .stale_ms = live || at_ms >= past->trouble_ms ? past->trouble_ms : 0,
         .first_ms = past->first_ms,
         .last_ms = past->last_ms,
         .window_ms = window_ms,

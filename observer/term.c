@@ -335,6 +335,7 @@ int term_key(int *ret_x, int *ret_y)
         {KEY_RIGHT, KEYS_RIGHT}, {KEY_PPAGE, KEYS_PAGE_UP}, {KEY_NPAGE, KEYS_PAGE_DOWN},
         {KEY_HOME, KEYS_HOME},   {KEY_END, KEYS_END},       {KEY_BACKSPACE, KEYS_BACKSPACE},
         {KEY_ENTER, '\r'},       {KEY_RESIZE, KEYS_RESIZE}, {8, KEYS_BACKSPACE},
+        {127, KEYS_BACKSPACE},
     };
     wint_t wide;
     int kind = get_wch(&wide);
@@ -343,7 +344,7 @@ int term_key(int *ret_x, int *ret_y)
     if (kind == KEY_CODE_YES && wide == KEY_MOUSE)
         return mouse_key(ret_x, ret_y);
     for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
-        if ((wint_t)keys[i].theirs == wide && (kind == KEY_CODE_YES || keys[i].theirs == 8))
+        if ((wint_t)keys[i].theirs == wide && (kind == KEY_CODE_YES || keys[i].theirs < 128))
             return keys[i].ours;
     return kind == KEY_CODE_YES ? KEYS_NONE : (int)wide;
 }

@@ -108,3 +108,17 @@ int64_t text_to_id(const struct moment *moment, const char *text, int32_t lane)
     }
     return 0;
 }
+
+void text_add(char *text, size_t size, int code)
+{
+    enum { CONTROLS_END = 0xa0, TWO = 0x80, THREE = 0x800, FOUR = 0x10000, LAST = 0x10ffff };
+    static const int lead[] = {0, 0xc0, 0xe0, 0xf0};
+    bool shown = (code >= ' ' && code < 127) || (code >= CONTROLS_END && code <= LAST);
+    size_t more = code < TWO ? 0 : code < THREE ? 1 : code < FOUR ? 2 : 3, len = strlen(text);
+    if (!shown || len + more + 1 >= size)
+        return;
+    text[len++] = (char)(lead[more] | code >> (6 * more));
+    while (more-- > 0)
+        text[len++] = (char)(0x80 | (code >> (6 * more) & 0x3f));
+    text[len] = '\0';
+}

@@ -20,5 +20,7 @@ char *text_id(char text[ID_TEXT_BYTES], const struct moment *moment, int64_t id)
  * number. 0: none, or it was not handed out yet. */
 int64_t text_to_id(const struct moment *moment, const char *text, int32_t lane);
 char *text_lane(char text[2 * TEXT_BYTES], const struct lane_name *name); /* as ids show it */
+/* Adds a character as UTF-8; one that does not fit or is not printable is left out. */
+void text_add(char *text, size_t size, int code);
 
 #endif

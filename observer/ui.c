@@ -57,7 +57,7 @@ struct ui {
     char line[LINE_BYTES];
     struct wish asked; /* to be confirmed */
     int64_t jobs[FOCUS_MARKS_MAX];
-    char question[224];
+    char question[256];
     char told[160];
     int64_t told_until_ms;
     size_t help_from;
@@ -239,11 +239,22 @@ const struct moment *ui_moment(struct ui *ui)
     return moment_of(ui);
 }
 
+/* What follows when the answer is y; as the command line says it of its commands. */
+static const char *const what_follows[] = {
+    [WISH_NODE_PAUSE] = "running jobs end, no others start",
+    [WISH_NODE_RUN] = "it starts jobs again",
+    [WISH_NODE_STOP] = "running jobs end, the rest goes back",
+    [WISH_QUEUE_PAUSE] = "no more jobs start, running ones go on",
+    [WISH_QUEUE_RUN] = "its jobs start again",
+    [WISH_JOB_CANCEL] = "it never runs, or is ended; for good",
+};
+
 static void ask(struct ui *ui, struct wish wish, const char *what, const char *whom)
 {
     ui->asked = wish;
     ui->mode = MODE_CONFIRM;
-    snprintf(ui->question, sizeof(ui->question), "%s %s? (y/n)", what, whom);
+    snprintf(ui->question, sizeof(ui->question), "%s %s? (y/n) %s", what, whom,
+             wish.n_jobs > 1 ? "they never run, or are ended; for good" : what_follows[wish.kind]);
 }
 
 static void control_node(struct ui *ui, enum command command)
@@ -349,11 +360,12 @@ static void line_key(struct ui *ui, int code)
         ui->mode = MODE_NORMAL;
     else if (code == '\r' || code == '\n')
         line_over(ui);
-    else if (code == KEYS_BACKSPACE && len > 0)
-        ui->line[len - 1] = '\0';
-    else if (code >= ' ' && code < 127 && len + 1 < sizeof(ui->line)) {
-        ui->line[len] = (char)code;
-        ui->line[len + 1] = '\0';
+    else if (code == KEYS_BACKSPACE) {
+        while (len > 0 && ((unsigned char)ui->line[--len] & 0xc0) == 0x80)
+            continue; /* all bytes of a character */
+        ui->line[len] = '\0';
+    } else {
+        text_add(ui->line, sizeof(ui->line), code);
     }
 }
 

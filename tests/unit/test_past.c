@@ -255,6 +255,23 @@ START_TEST(what_the_dead_left_is_nowhere_done)
 }
 END_TEST
 
+/* What is after the loss of the store is as little known as now is. */
+START_TEST(moments_after_a_loss_are_stale)
+{
+    struct past *past = past_new("memory:", 64 << 20);
+    struct past_reading reading = {.at_ms = start_ms};
+    ck_assert(past_add_reading(past, &reading));
+    ck_assert(past_add_trouble(past, start_ms + 1000, "gone"));
+    ck_assert_int_eq(past_moment(past, start_ms + 900, 60000, 0, false)->stale_ms, 0);
+    ck_assert_int_eq(past_moment(past, start_ms + 3000, 60000, 0, false)->stale_ms,
+                     start_ms + 1000);
+    reading.at_ms = start_ms + 5000;
+    ck_assert(past_add_reading(past, &reading));
+    ck_assert_int_eq(past_moment(past, start_ms + 3000, 60000, 0, false)->stale_ms, 0);
+    past_free(past);
+}
+END_TEST
+
 /* What is known of less than ten seconds is a rate, too. */
 START_TEST(rates_begin_with_what_is_known)
 {
@@ -333,6 +350,7 @@ int main(void)
     tcase_add_test(tcase, traffic_does_not_drown_what_matters);
     tcase_add_test(tcase, a_death_is_told_with_what_it_left);
     tcase_add_test(tcase, what_the_dead_left_is_nowhere_done);
+    tcase_add_test(tcase, moments_after_a_loss_are_stale);
     tcase_add_test(tcase, rates_begin_with_what_is_known);
     tcase_add_test(tcase, the_oldest_change_of_a_queue_is_forgotten);
     tcase_add_test(tcase, the_oldest_is_forgotten);

@@ -81,6 +81,33 @@ static void expect(struct screen *screen, const char *text)
 
 /* ---- keys ----------------------------------------------------------------------------------- */
 
+/* What is searched for may be of any script; Backspace takes whole characters. */
+START_TEST(lines_take_all_characters)
+{
+    static const int keys[] = {'\\', 'a', 0xe9, 0x6f22, 0x1f469, 27 + 0x80, 0x5b57, KEYS_BACKSPACE};
+    struct past *past = past_new("memory:", 1 << 20);
+    struct ui *ui = ui_new(past, false, 0);
+    struct grid *grid = grid_new(80, 24, false);
+    for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
+        ui_key(ui, keys[i]);
+    ui_draw(ui, grid);
+    char *text = grid_text(grid);
+    ck_assert_ptr_nonnull(strstr(text, "\\aé漢👩_\n"));
+    free(text);
+    for (int i = 0; i < 100; i++)
+        ui_key(ui, 0x1f469);
+    for (int i = 0; i < 100; i++)
+        ui_key(ui, KEYS_BACKSPACE);
+    ui_draw(ui, grid);
+    text = grid_text(grid);
+    ck_assert_ptr_nonnull(strstr(text, "\n\\_\n"));
+    free(text);
+    grid_free(grid);
+    ui_free(ui);
+    past_free(past);
+}
+END_TEST
+
 /* Of another day than today a time says which. */
 START_TEST(times_of_other_days_say_the_day)
 {
@@ -516,6 +543,7 @@ int main(void)
     TCase *tcase = tcase_create("ui");
     tcase_add_loop_test(tcase, each_key_does_something_or_says_why_not, 0, 2);
     tcase_add_test(tcase, times_of_other_days_say_the_day);
+    tcase_add_test(tcase, lines_take_all_characters);
     tcase_add_test(tcase, no_key_means_two_things);
     tcase_add_test(tcase, help_lists_every_key);
     tcase_add_test(tcase, manual_lists_every_key);
