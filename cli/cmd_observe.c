@@ -315,10 +315,9 @@ static int observer_open(struct observer *observer, const struct feed_config *co
     if (observer->uri == NULL)
         return CLI_USAGE;
     uri_redact(shown, sizeof(shown), observer->uri);
+    signal(SIGXFSZ, SIG_IGN); /* a file that may not grow further is full, not the end */
     if (async_start(store_open, observer, &observer->async, &err) < 0)
         return cli_fail(&err);
-    if (record != NULL)
-        signal(SIGXFSZ, SIG_IGN); /* a file that may not grow further is full, not the end */
     if (record != NULL &&
         recording_new(record, shown, clock_utc_ms(), clock_utc_ms() - config->since_ms,
                       RECORDING_BYTES_MAX, &observer->recording, &err) < 0)

@@ -132,12 +132,12 @@ expect_status 1 stint observe --replay "$WORK/text.stint" --once
 grep -q "is not a recording" "$WORK/err" || fail "it says: $(cat "$WORK/err")"
 
 say "a file that may not grow further ends the recording, not the recorder"
+start_node alpha --slots 2
 (ulimit -f 1 && exec "$program" observe --record "$WORK/small.stint") >"$WORK/out" 2>"$WORK/err" </dev/null
 [ $? -eq 1 ] || fail "the recorder ends otherwise: $(cat "$WORK/err")"
 grep -q "small.stint is not whole: File too large" "$WORK/err" || fail "it says: $(cat "$WORK/err")"
 
 say "of a recorder that is killed, what it had written remains"
-start_node alpha --slots 2
 record "$WORK/cut.stint"
 wait_until 30 bytes_at_least "$WORK/cut.stint" 600
 kill -KILL "$recorder"
