@@ -15,7 +15,7 @@
 #include "observer/array.h"
 #include "observer/past_internal.h"
 
-enum { GONE_MS = 60000 };
+enum { GONE_MS = 60000, FORGET_MS_MIN = 1000 };
 
 /* ---- blocks --------------------------------------------------------------------------------- */
 
@@ -128,27 +128,6 @@ struct track *track_find(const struct past *past, int64_t node)
     return at < past->n_tracks && past->tracks[at]->node == node ? past->tracks[at] : NULL;
 }
 
-/* NULL: there are too many. */
-static struct track *track_get(struct past *past, int64_t node)
-{
-    struct track *track = track_find(past, node);
-    if (track != NULL || past->n_tracks == PAST_NODES_MAX)
-        return track;
-    size_t at = track_at(past, node);
-    past->tracks = realloc(past->tracks, (past->n_tracks + 1) * sizeof(*past->tracks));
-    track = calloc(1, sizeof(*track));
-    if (past->tracks == NULL || track == NULL)
-        abort();
-    track->node = node;
-    track->number = past->tracks_ever++;
-    memmove(past->tracks + at + 1, past->tracks + at,
-            (past->n_tracks - at) * sizeof(*past->tracks));
-    past->tracks[at] = track;
-    past->n_tracks++;
-    past->bytes += sizeof(*track);
-    return track;
-}
-
 /* How many lanes have a lower number. */
 static size_t lane_index(const struct past *past, int32_t number)
 {
@@ -232,28 +211,30 @@ static void lane_forget(struct past *past, struct lane_track *lane, int64_t befo
 }
 
 /* A tenth of the time goes at once, so that this is rare. */
+static void forget_some(struct past *past)
+{
+    int64_t before_ms = past->first_ms + (past->last_ms - past->first_ms) / 10 + 1;
+    size_t kept = 0;
+    for (size_t i = 0; i < past->n_tracks; i++) {
+        struct track *track = past->tracks[i];
+        track_forget(past, track, before_ms);
+        if (track->died_ms != 0 && track->died_ms < before_ms)
+            track_free(past, track);
+        else
+            past->tracks[kept++] = track;
+    }
+    past->n_tracks = kept;
+    for (size_t i = 0; i < past->n_lanes; i++)
+        lane_forget(past, past->lanes[i], before_ms);
+    past_events_forget(past, before_ms);
+    past->first_ms = past->floor_ms = before_ms;
+    past->forgot = true;
+}
+
 static void forget(struct past *past)
 {
-    while (past->bytes > past->bytes_max && past->last_ms - past->first_ms > 1000) {
-        int64_t before_ms = past->first_ms + (past->last_ms - past->first_ms) / 10 + 1;
-        for (size_t i = 0; i < past->n_tracks;) {
-            struct track *track = past->tracks[i];
-            track_forget(past, track, before_ms);
-            if (track->died_ms == 0 || track->died_ms >= before_ms) {
-                i++;
-                continue;
-            }
-            track_free(past, track);
-            past->n_tracks--;
-            memmove(past->tracks + i, past->tracks + i + 1,
-                    (past->n_tracks - i) * sizeof(*past->tracks));
-        }
-        for (size_t i = 0; i < past->n_lanes; i++)
-            lane_forget(past, past->lanes[i], before_ms);
-        past_events_forget(past, before_ms);
-        past->first_ms = past->floor_ms = before_ms;
-        past->forgot = true;
-    }
+    while (past->bytes > past->bytes_max && past->last_ms - past->first_ms > FORGET_MS_MIN)
+        forget_some(past);
 }
 
 static void time_note(struct past *past, int64_t at_ms)
@@ -271,6 +252,31 @@ bool past_since(struct past *past, int64_t from_ms)
         return false;
     past->floor_ms = from_ms > 0 && time_good(from_ms) ? from_ms : 0;
     return true;
+}
+
+/* NULL: there are too many. */
+static struct track *track_get(struct past *past, int64_t node)
+{
+    struct track *track = track_find(past, node);
+    if (track != NULL)
+        return track;
+    while (past->n_tracks == PAST_NODES_MAX && past->last_ms - past->first_ms > FORGET_MS_MIN)
+        forget_some(past);
+    if (past->n_tracks == PAST_NODES_MAX)
+        return NULL;
+    size_t at = track_at(past, node);
+    past->tracks = realloc(past->tracks, (past->n_tracks + 1) * sizeof(*past->tracks));
+    track = calloc(1, sizeof(*track));
+    if (past->tracks == NULL || track == NULL)
+        abort();
+    track->node = node;
+    track->number = past->tracks_ever++;
+    memmove(past->tracks + at + 1, past->tracks + at,
+            (past->n_tracks - at) * sizeof(*past->tracks));
+    past->tracks[at] = track;
+    past->n_tracks++;
+    past->bytes += sizeof(*track);
+    return track;
 }
 
 /* ---- states --------------------------------------------------------------------------------- */

@@ -318,6 +318,27 @@ START_TEST(the_oldest_change_of_a_queue_is_forgotten)
 }
 END_TEST
 
+/* Where nodes come and go all day, those that died long ago make room for those that live. */
+START_TEST(who_died_long_ago_makes_room)
+{
+    struct past *past = past_new("memory:", 1 << 30);
+    struct node node = {.name = "n", .created_ms = 1, .state = NODE_WORKING};
+    for (int64_t i = 1; i <= PAST_NODES_MAX + 100; i++) {
+        node.id = i;
+        node.state = NODE_DEAD;
+        node.since_ms = start_ms + i * 1000;
+        read_node(past, &node, node.since_ms);
+    }
+    node.id = PAST_NODES_MAX + 101;
+    node.state = NODE_WORKING;
+    read_node(past, &node, node.since_ms + 1000);
+    const struct moment *moment = past_moment(past, node.since_ms + 1000, 60000, 0, true);
+    ck_assert_uint_eq(moment->n_live, 1);
+    ck_assert_uint_gt(moment->n_nodes, 100); /* the newest of the dead are still there */
+    past_free(past);
+}
+END_TEST
+
 START_TEST(the_oldest_is_forgotten)
 {
     enum { BYTES_MAX = 200000, READINGS = 20000 };
@@ -353,6 +374,7 @@ int main(void)
     tcase_add_test(tcase, moments_after_a_loss_are_stale);
     tcase_add_test(tcase, rates_begin_with_what_is_known);
     tcase_add_test(tcase, the_oldest_change_of_a_queue_is_forgotten);
+    tcase_add_test(tcase, who_died_long_ago_makes_room);
     tcase_add_test(tcase, the_oldest_is_forgotten);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);
