@@ -265,9 +265,10 @@ static struct track *track_get(struct past *past, int64_t node)
     if (past->n_tracks == PAST_NODES_MAX)
         return NULL;
     size_t at = track_at(past, node);
-    past->tracks = realloc(past->tracks, (past->n_tracks + 1) * sizeof(*past->tracks));
+    past->tracks =
+        array_grown(past->tracks, past->n_tracks, &past->tracks_max, sizeof(struct track *));
     track = calloc(1, sizeof(*track));
-    if (past->tracks == NULL || track == NULL)
+    if (track == NULL)
         abort();
     track->node = node;
     track->number = past->tracks_ever++;
@@ -465,22 +466,31 @@ static size_t queue_at(const struct past *past, const char *name, bool *ret_ther
     return low;
 }
 
-/* Makes room: the oldest change after which there was another goes. False: there is none. */
-static bool queue_forget(struct past *past)
+/* Makes room: of the changes after which there was another the oldest go, many at once, so that this
+ * is rare. False: there are none. */
+static bool queues_forget(struct past *past)
 {
-    size_t at = 0;
-    bool there;
-    while (at < past->n_queues &&
-           past->queues_last[queue_at(past, past->queues[at].queue.name, &there)] == at)
-        at++;
-    if (at == past->n_queues)
-        return false;
-    past->n_queues--;
-    memmove(past->queues + at, past->queues + at + 1,
-            (past->n_queues - at) * sizeof(*past->queues));
+    enum { AT_ONCE = PAST_QUEUES_MAX / 8 };
+    size_t *to = malloc(past->n_queues * sizeof(*to)), kept = 0, gone = 0;
+    if (to == NULL)
+        abort();
+    for (size_t i = 0; i < past->n_queues; i++)
+        to[i] = SIZE_MAX;
     for (size_t i = 0; i < past->n_queues_last; i++)
-        past->queues_last[i] -= past->queues_last[i] > at ? 1 : 0;
-    return true;
+        to[past->queues_last[i]] = 0;
+    for (size_t i = 0; i < past->n_queues; i++) {
+        if (to[i] == SIZE_MAX && gone < AT_ONCE) {
+            gone++;
+            continue;
+        }
+        to[i] = kept;
+        past->queues[kept++] = past->queues[i];
+    }
+    for (size_t i = 0; i < past->n_queues_last; i++)
+        past->queues_last[i] = to[past->queues_last[i]];
+    past->n_queues = kept;
+    free(to);
+    return gone > 0;
 }
 
 static void queue_told(struct past *past, const struct queue *last, const struct queue *queue,
@@ -507,7 +517,7 @@ static bool queue_take(struct past *past, const struct queue *queue, int64_t at_
         return true;
     int64_t changed_ms = queue->changed_ms > 0 ? queue->changed_ms : at_ms;
     queue_told(past, last, queue, changed_ms);
-    if (past->n_queues == PAST_QUEUES_MAX && !queue_forget(past)) {
+    if (past->n_queues == PAST_QUEUES_MAX && !queues_forget(past)) {
         if (there) /* what it is now matters more than what it was */
             past->queues[past->queues_last[at]].queue = *queue;
         return there;

@@ -78,7 +78,7 @@ struct past {
     size_t bytes, bytes_max; /* of tracks, states, blocks and events */
     size_t rows;             /* finished ranges of all lanes */
     struct track **tracks;   /* by node */
-    size_t n_tracks;
+    size_t n_tracks, tracks_max;
     int tracks_ever;
     struct lane_track **lanes; /* by number */
     size_t n_lanes;
