@@ -466,8 +466,8 @@ static size_t queue_at(const struct past *past, const char *name, bool *ret_ther
     return low;
 }
 
-/* Makes room: of the changes after which there was another the oldest go, many at once, so that this
- * is rare. False: there are none. */
+/* Makes room: of the changes after which there was another the oldest go, many at once, so that
+ * this is rare. False: there are none. */
 static bool queues_forget(struct past *past)
 {
     enum { AT_ONCE = PAST_QUEUES_MAX / 8 };
