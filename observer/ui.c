@@ -587,16 +587,17 @@ static void time_text(const struct ui *ui, const struct moment *moment, char *te
 {
     char clock[TEXT_BYTES], span[TEXT_BYTES];
     const char *from = ui->ends_ms != 0 ? "before its end" : "ago";
-    text_when(clock, shown_ms(ui), ui->now_ms);
+    text_when(clock, shown_ms(ui), end_of_time(ui));
     text_span(span, end_of_time(ui) - shown_ms(ui));
     if (moment->stale_ms != 0) {
-        snprintf(text, size, "LOST since %s", text_when(clock, moment->stale_ms, ui->now_ms));
+        snprintf(text, size, "LOST since %s", text_when(clock, moment->stale_ms, end_of_time(ui)));
         *ret_style = (struct pen_style){ROLE_BAD, ROLE_TEXT, STYLE_BOLD | STYLE_REVERSE};
     } else if (ui->time == TIME_LIVE && ui->ends_ms == 0) {
         snprintf(text, size, "LIVE %s", clock);
         *ret_style = (struct pen_style){ROLE_GOOD, ROLE_TEXT, STYLE_BOLD};
     } else if (ui->time == TIME_LIVE) {
-        snprintf(text, size, "RECORDING, its end: %s", clock);
+        /* Of whatever day: that of now is no matter to a recording. */
+        snprintf(text, size, "RECORDING, its end: %s", text_when(clock, ui->ends_ms, ANY_DAY));
         *ret_style = (struct pen_style){ROLE_WARN, ROLE_TEXT, STYLE_BOLD};
     } else if (ui->time == TIME_PLAYING) {
         snprintf(text, size, "PLAY x%s%d %s, %s %s", ui->speed < 0 ? "1/" : "", 1 << abs(ui->speed),
@@ -647,8 +648,8 @@ static void scrubber_draw(struct ui *ui, const struct moment *moment, struct are
     int64_t first_ms = moment->first_ms, last_ms = end_of_time(ui);
     if (last_ms <= first_ms || area.width < 40)
         return;
-    text_when(from, first_ms, ui->now_ms);
-    text_when(to, last_ms, ui->now_ms);
+    text_when(from, first_ms, last_ms);
+    text_clock(to, last_ms);
     area_text(area, 0, 0, dim, from);
     area_text(area, area.width - text_columns(to), 0, dim, to);
     struct area bar = area_columns(area, text_columns(from) + 1,
