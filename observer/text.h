@@ -12,7 +12,8 @@ char *text_count(char text[TEXT_BYTES], int64_t n); /* "1,204,332" */
 char *text_short(char text[TEXT_BYTES], double n);  /* "999", "1.2k", "34k", "1.2M" */
 char *text_span(char text[TEXT_BYTES], int64_t ms); /* "120ms", "3.4s", "5m12s", "2h05m", "3d" */
 char *text_clock(char text[TEXT_BYTES], int64_t utc_ms); /* "14:03:22" local; "-" for 0 */
-/* With month and day before it where that is another day than that of `beside_ms`; ANY_DAY: always. */
+/* With month and day before it where that is another day than that of `beside_ms` or that is
+ * ANY_DAY. */
 char *text_when(char text[TEXT_BYTES], int64_t utc_ms, int64_t beside_ms);
 /* A stored id as people write it: "17", "mail:17". */
 char *text_id(char text[ID_TEXT_BYTES], const struct moment *moment, int64_t id);
