@@ -105,6 +105,8 @@ int help(int argc, char **argv)
         sleep_for_ever();
     if (strcmp(mode, "stubborn") == 0) {
         ignore_term();
+        printf("ready\n");
+        fflush(stdout);
         sleep_for_ever();
     }
     if (strcmp(mode, "daemon") == 0)
@@ -261,6 +263,20 @@ struct exec_result run(struct exec_request request)
     start(&request);
     struct exec_result result;
     ck_assert_int_eq(await(slot, &result), 1);
+    return result;
+}
+
+struct exec_result run_out_of_time(struct exec_request request)
+{
+    static const char ready[] = "ready\n";
+    struct exec_result result;
+    request.timeout_ms = 50;
+    do {
+        request.timeout_ms *= 2;
+        result = run(request);
+    } while (request.timeout_ms < BOUND_MS &&
+             (result.output.len < strlen(ready) ||
+              memcmp(result.output.data, ready, strlen(ready)) != 0));
     return result;
 }
 

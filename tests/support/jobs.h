@@ -48,6 +48,10 @@ struct exec_request helper(const char *mode);
 void start(const struct exec_request *request);
 struct exec_result run(struct exec_request request);
 
+/* Runs it, with longer and longer time-outs until the job had time to print "ready": what a job
+ * does about TERM counts from there on, and on a busy machine it may take long to get there. */
+struct exec_result run_out_of_time(struct exec_request request);
+
 /* Returns what exec_slot_ready says once it says anything. */
 int await(struct exec_slot *from, struct exec_result *result);
 

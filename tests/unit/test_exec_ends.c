@@ -18,21 +18,19 @@
 
 START_TEST(a_time_out_sends_term_first)
 {
-    struct exec_request request = shell("trap 'echo got term; exit 9' TERM; sleep 1000 & wait");
-    request.timeout_ms = 200;
+    struct exec_request request =
+        shell("trap 'echo got term; exit 9' TERM; echo ready; sleep 1000 & wait");
     request.grace_ms = BOUND_MS;
-    struct exec_result result = run(request);
+    struct exec_result result = run_out_of_time(request);
     ck_assert_int_eq(result.end, EXEC_TIMED_OUT);
     ck_assert_int_eq(result.exit_code, 9);
-    assert_output(&result, "got term\n");
+    assert_output(&result, "ready\ngot term\n");
 }
 END_TEST
 
 START_TEST(a_time_out_kills_what_ignores_term)
 {
-    struct exec_request request = helper("stubborn");
-    request.timeout_ms = 100;
-    struct exec_result result = run(request);
+    struct exec_result result = run_out_of_time(helper("stubborn"));
     ck_assert_int_eq(result.end, EXEC_TIMED_OUT);
     ck_assert_int_eq(result.signal, SIGKILL);
     ck_assert_int_eq(count_marked(), 0);
@@ -41,10 +39,9 @@ END_TEST
 
 START_TEST(a_stopped_job_is_ended_too)
 {
-    struct exec_request request = shell("trap 'exit 9' TERM; kill -STOP $$");
-    request.timeout_ms = 200;
+    struct exec_request request = shell("trap 'exit 9' TERM; echo ready; kill -STOP $$");
     request.grace_ms = BOUND_MS;
-    struct exec_result result = run(request);
+    struct exec_result result = run_out_of_time(request);
     ck_assert_int_eq(result.end, EXEC_TIMED_OUT);
     ck_assert_int_eq(result.exit_code, 9);
 }
