@@ -86,7 +86,6 @@ int main(void)
 {
     Suite *suite = suite_create("detection");
     TCase *tcase = tcase_create("detection");
-    tcase_set_timeout(tcase, 120);
     tcase_add_loop_test(tcase, a_silent_node_is_buried_within_its_lease_and_two_heartbeats, 0,
                         sizeof(sizes) / sizeof(sizes[0]));
     suite_add_tcase(suite, tcase);

@@ -180,7 +180,6 @@ int main(void)
 {
     Suite *suite = suite_create("idle");
     TCase *tcase = tcase_create("idle");
-    tcase_set_timeout(tcase, 120);
     tcase_add_loop_test(tcase, an_idle_node_costs_two_steps_a_second, 0,
                         sizeof(idle) / sizeof(idle[0]));
     tcase_add_test(tcase, a_rung_node_starts_after_a_few_steps);

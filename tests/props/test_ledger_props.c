@@ -234,7 +234,6 @@ END_TEST
 static void test_add(Suite *suite, const char *name, const TTest *test)
 {
     TCase *tcase = tcase_create(name);
-    tcase_set_timeout(tcase, 300);
     tcase_add_test(tcase, test);
     suite_add_tcase(suite, tcase);
 }

@@ -104,7 +104,6 @@ int main(void)
 {
     Suite *suite = suite_create("simulator");
     TCase *tcase = tcase_create("simulator");
-    tcase_set_timeout(tcase, 120);
     tcase_add_test(tcase, a_plan_survives_being_printed_and_read);
     tcase_add_loop_test(tcase, what_is_no_plan_is_refused, 0,
                         sizeof(no_plans) / sizeof(no_plans[0]));

@@ -65,7 +65,6 @@ int main(void)
         return 77;
     Suite *suite = suite_create("stream");
     TCase *tcase = tcase_create("stream");
-    tcase_set_timeout(tcase, 120);
     tcase_add_test(tcase, a_stream_is_tried_until_it_works);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);

@@ -22,7 +22,7 @@ function(mutant name seeds file old new)
     target_link_libraries(mutant_${name} PRIVATE sim_main)
     target_compile_options(mutant_${name} PRIVATE -Wno-unused -Wno-unused-parameter)
     add_test(NAME sim_finds_${name} COMMAND mutant_${name} --from 1 --seeds ${seeds} --until-broken)
-    stint_test_properties(sim_finds_${name} mutants 300)
+    stint_test_properties(sim_finds_${name} mutants)
 endfunction()
 
 # --- guards in the store ---

@@ -198,7 +198,6 @@ int main(void)
 {
     Suite *suite = suite_create("scale");
     TCase *tcase = tcase_create("scale");
-    tcase_set_timeout(tcase, 300);
     tcase_add_test(tcase, operations_a_job_fall_with_the_range_and_do_not_grow_with_the_nodes);
     tcase_add_test(tcase, long_jobs_among_short_ones_are_no_hindrance);
     tcase_add_test(tcase, a_crowd_drains_several_lanes_at_once);

@@ -16,7 +16,7 @@
 #include "tests/support/scenes.h"
 #include "tests/support/wire_proxy.h"
 
-enum { REQUESTS_MAX = 40, CASE_SECONDS = 120, WORKERS = 8 };
+enum { REQUESTS_MAX = 40, WORKERS = 8 };
 /* The driver takes up to a second to connect anew: a late request mostly comes after a second try
  * has ended. */
 enum { LATE_MS = 1800, LATE_WAIT_MS = 20000 };
@@ -264,7 +264,6 @@ static int worker_main(const char *name, int worker)
 {
     Suite *suite = suite_create(name);
     TCase *tcase = tcase_create(name);
-    tcase_set_timeout(tcase, CASE_SECONDS);
     if (worker == 0)
         tcase_add_test(tcase, every_kind_has_a_scenario);
     if (worker == WORKERS)

@@ -143,7 +143,6 @@ int main(void)
 {
     Suite *suite = suite_create("torture");
     TCase *tcase = tcase_create("steps");
-    tcase_set_timeout(tcase, 300);
     if (getenv("STINT_AGAIN") != NULL)
         tcase_add_test(tcase, again);
     else

@@ -304,7 +304,6 @@ int main(void)
 {
     Suite *suite = suite_create("feed");
     TCase *tcase = tcase_create("feed");
-    tcase_set_timeout(tcase, 120);
     tcase_add_test(tcase, going_back_loses_nothing);
     tcase_add_test(tcase, since_reads_as_much_at_first);
     tcase_add_test(tcase, what_an_outage_hid_is_read);

@@ -186,7 +186,6 @@ int main(void)
 {
     Suite *suite = suite_create("feed_ranges");
     TCase *tcase = tcase_create("feed_ranges");
-    tcase_set_timeout(tcase, 120);
     tcase_add_test(tcase, every_lane_is_read_once);
     tcase_add_test(tcase, what_is_kept_is_bounded);
     suite_add_tcase(suite, tcase);

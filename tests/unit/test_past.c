@@ -367,7 +367,6 @@ int main(void)
 {
     Suite *suite = suite_create("past");
     TCase *tcase = tcase_create("past");
-    tcase_set_timeout(tcase, 60); /* under the sanitizers, on a busy machine */
     tcase_add_test(tcase, moments_are_what_was_known);
     tcase_add_test(tcase, traffic_does_not_drown_what_matters);
     tcase_add_test(tcase, a_death_is_told_with_what_it_left);

@@ -87,7 +87,6 @@ int main(void)
     Suite *suite = suite_create("past_cost");
     TCase *tcase = tcase_create("past_cost");
     tcase_add_test(tcase, pictures_are_cheap);
-    tcase_set_timeout(tcase, 300);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);

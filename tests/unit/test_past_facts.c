@@ -539,7 +539,6 @@ int main(void)
 {
     Suite *suite = suite_create("past_facts");
     TCase *tcase = tcase_create("past_facts");
-    tcase_set_timeout(tcase, 60);
     tcase_add_loop_test(tcase, each_thing_happened_once_whatever_came_first, 0, 3);
     tcase_add_test(tcase, a_past_read_backwards_is_the_same);
     tcase_add_test(tcase, who_had_nothing_to_say_was_alive);

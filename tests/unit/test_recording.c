@@ -573,7 +573,6 @@ int main(void)
 {
     Suite *suite = suite_create("recording");
     TCase *tcase = tcase_create("recording");
-    tcase_set_timeout(tcase, 60); /* some write thousands of files */
     tcase_add_checked_fixture(tcase, folder_make, folder_drop);
     tcase_add_loop_test(tcase, a_replay_shows_what_was_there, 0, 3);
     tcase_add_loop_test(tcase, a_thousand_random_facts_come_back, 0, 3);

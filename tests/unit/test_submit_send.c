@@ -662,7 +662,6 @@ int main(void)
     suite_add_tcase(suite, tcase);
     TCase *cut = tcase_create("torn");
     tcase_add_checked_fixture(cut, setup_torn, teardown);
-    tcase_set_timeout(cut, 30);
     tcase_add_loop_test(cut, inserts_that_are_cut_are_completed, 0, TORN_SEEDS);
     tcase_add_loop_test(cut, a_submit_that_died_in_an_insert_is_completed_by_the_next, 0,
                         TORN_SEEDS);

@@ -556,7 +556,6 @@ int main(void)
     tcase_add_test(tcase, ids_without_a_row_are_seen);
     tcase_add_test(tcase, control_asks_before_it_does);
     tcase_add_test(tcase, without_control_nothing_is_asked);
-    tcase_set_timeout(tcase, 300);
     tcase_add_loop_test(tcase, no_keys_bring_it_down, 0, 2);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);
