@@ -9,7 +9,9 @@
 
 #define APP "stint-stream"
 
-enum { REFUSALS = 8, EACH_MS = 6000, QUIET_MS = 3000, WAKE_MS = 1500, OPEN_TRIES = 8 };
+/* QUIET_MS is well above the time between two tries: who is quiet for so long is followed, and then
+ * nothing but a change wakes. */
+enum { REFUSALS = 8, EACH_MS = 60000, QUIET_MS = 5000, WAKE_MS = 60000, OPEN_TRIES = 8 };
 
 /* Change streams of clients with that appName are refused from now on, or no more. */
 static void streams_refused(bool refused)

@@ -19,7 +19,7 @@
 enum { REQUESTS_MAX = 40, WORKERS = 8 };
 /* The driver takes up to a second to connect anew: a late request mostly comes after a second try
  * has ended. */
-enum { LATE_MS = 1800, LATE_WAIT_MS = 20000 };
+enum { LATE_MS = 1800, LATE_WAIT_MS = 120000 };
 
 static enum cut_fault fault_of_suite;
 

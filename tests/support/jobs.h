@@ -11,9 +11,9 @@
 #include "node/exec.h"
 
 enum {
-    BOUND_MS = 30000, /* for anything to happen at all */
-    TREE = 300,       /* processes of the fork bomb at a time */
-    HARES = 5,        /* that never stay */
+    BOUND_MS = 120000, /* for anything to happen at all */
+    TREE = 300,        /* processes of the fork bomb at a time */
+    HARES = 5,         /* that never stay */
 };
 
 extern char self_path[LIMIT_PATH_BYTES]; /* set by main */
@@ -30,7 +30,7 @@ void tear_down(void);
 
 uint64_t now_ms(void);
 void nap(void);
-void sleep_for_ever(void); /* or a minute */
+void sleep_for_ever(void); /* or four minutes */
 
 /* Processes with the token in environment or arguments. */
 int count_marked(void);

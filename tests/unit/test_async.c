@@ -15,7 +15,7 @@
 
 #include "datastore/memory.h"
 
-enum { WAIT_MS = 20000, LOG_MAX = 512 };
+enum { WAIT_MS = 120000, LOG_MAX = 512 };
 
 /* ---- a backend that can be held ------------------------------------------------------------- */
 

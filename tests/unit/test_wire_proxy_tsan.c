@@ -18,7 +18,7 @@
 #include "tests/support/wire.h"
 
 enum {
-    WAIT_MS = 20000,
+    WAIT_MS = 120000,
     SERVED_MAX = 32, /* connections in all */
     BIG = 45 << 20,
     OP_MSG = 2013,
