@@ -543,7 +543,7 @@ static void jobs_done(struct ds_run *run, void *ctx)
             .more = list->ret_more || list->ret_n == feed->asked.rows,
             .detail =
                 one != NULL && run->steps[1].rc == 0 && one->ret_n > 0 ? &one->ret_jobs[0] : NULL,
-            .at_ms = feed_store_ms(feed),
+            .at_ms = feed->ask.rows > 0 ? feed_store_ms(feed) : 0,
             .mem = run->mem,
         };
         run->mem = (struct arena){0};
@@ -582,6 +582,8 @@ void feed_want_jobs(struct feed *feed, const struct jobs_ask *ask)
         return;
     feed->ask = *ask;
     feed->jobs.due_ms = 0;
+    if (ask->rows == 0) /* who looks again is not to mark jobs on a page of long ago */
+        feed->page.at_ms = 0;
 }
 
 const struct jobs_page *feed_jobs(const struct feed *feed)

@@ -59,7 +59,8 @@ struct ui {
     int64_t jobs[FOCUS_MARKS_MAX];
     char question[256];
     char told[160];
-    int64_t told_until_ms;
+    int64_t told_until_ms; /* 0: it was not drawn yet */
+    bool told_held;        /* it stays until a key is pressed after that */
     size_t help_from;
 };
 
@@ -99,7 +100,13 @@ void ui_tell(struct ui *ui, const char *format, ...)
     va_start(args, format);
     vsnprintf(ui->told, sizeof(ui->told), format, args);
     va_end(args);
-    ui->told_until_ms = ui->now_ms + TOLD_MS;
+    ui->told_until_ms = 0;
+    ui->told_held = false;
+}
+
+void ui_tell_held(struct ui *ui)
+{
+    ui->told_held = true;
 }
 
 void ui_end_at(struct ui *ui, int64_t ends_ms)
@@ -532,6 +539,7 @@ static void no_key(struct ui *ui, int code)
 
 struct wish ui_key(struct ui *ui, int code)
 {
+    ui->told_held = ui->told_held && ui->told_until_ms == 0;
     if (ui->mode == MODE_CONFIRM)
         return confirm_key(ui, code);
     if (ui->mode == MODE_HELP) {
@@ -670,7 +678,15 @@ static void scrubber_draw(struct ui *ui, const struct moment *moment, struct are
              area.grid->ascii ? 'O' : 0x25cf, (struct pen_style){ROLE_WARN, ROLE_TEXT, STYLE_BOLD});
 }
 
-static void foot_draw(const struct ui *ui, struct area area)
+/* Its time counts from when it is drawn: what hid it or held this program up does not use it up. */
+static bool is_told(struct ui *ui)
+{
+    if (ui->told_until_ms == 0)
+        ui->told_until_ms = ui->now_ms + TOLD_MS;
+    return ui->told[0] != '\0' && (ui->told_held || ui->now_ms < ui->told_until_ms);
+}
+
+static void foot_draw(struct ui *ui, struct area area)
 {
     static const char prompts[] = {[MODE_SEARCH] = '/', [MODE_FILTER] = '\\', [MODE_GO_TO] = ':'};
     if (ui->mode == MODE_HELP)
@@ -679,7 +695,7 @@ static void foot_draw(const struct ui *ui, struct area area)
         area_text(area, 0, 0, (struct pen_style){ROLE_WARN, ROLE_TEXT, STYLE_BOLD}, ui->question);
     else if (ui->mode == MODE_SEARCH || ui->mode == MODE_FILTER || ui->mode == MODE_GO_TO)
         area_print(area, 0, 0, plain, "%c%s_", prompts[ui->mode], ui->line);
-    else if (ui->now_ms < ui->told_until_ms)
+    else if (is_told(ui))
         area_text(area, 0, 0, (struct pen_style){ROLE_WARN, ROLE_TEXT, 0}, ui->told);
     else if (ui->focus.filter[0] != '\0')
         area_print(area, 0, 0, plain, "only what holds '%s'%s (Esc: all)", ui->focus.filter,

@@ -50,8 +50,11 @@ char *ui_text(struct ui *ui, int width, bool ascii);
 /* A key asked for what is before all that is known, or close to it; once for each such key. */
 bool ui_wants_earlier(struct ui *ui);
 
-/* A line at the bottom for a few seconds: what came of a wish, say. */
+/* A line at the bottom for a few seconds. */
 void ui_tell(struct ui *ui, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* What was told last stays until a key is pressed: who wished for something may look elsewhere when
+ * it is done. */
+void ui_tell_held(struct ui *ui);
 
 /* Which jobs are wanted (rows 0: none), and the page that there is. Borrowed: page. */
 struct jobs_ask ui_jobs_ask(const struct ui *ui);

@@ -33,6 +33,7 @@ static void tally_over(struct ui *ui, struct tally *tally)
                 tally->cancelled, tally->ended, tally->not_known, tally->why);
     else
         ui_tell(ui, "%zu cancelled, %zu had ended before", tally->cancelled, tally->ended);
+    ui_tell_held(ui);
     free(tally);
 }
 
@@ -66,6 +67,7 @@ static void errand_done(struct ds_run *run, void *ctx)
                 run->err.code != 0 ? run->err.text : error_text(rc));
     else
         ui_tell(errand->ui, "%s", errand->done);
+    ui_tell_held(errand->ui);
     arena_release(&run->mem);
     free(errand);
 }

@@ -29,8 +29,9 @@ struct world {
     int64_t shift_ms, now_ms;
     int64_t nodes[64];
     size_t n_nodes, n_rows;
-    atomic_size_t n_read; /* versions that the store gave */
-    int64_t held_back_ms; /* what is younger is not in the store yet */
+    atomic_size_t n_read;  /* versions that the store gave */
+    atomic_size_t n_pages; /* of jobs */
+    int64_t held_back_ms;  /* what is younger is not in the store yet */
     struct history_row held_back[4096];
     size_t n_held_back;
     struct arena mem;
@@ -113,6 +114,8 @@ static void cut_run(struct datastore *ds, struct ds_run *const *runs, size_t n_r
             for (size_t k = 0; k < runs[i]->n_steps; k++)
                 if (runs[i]->steps[k].kind == DS_HISTORY_READ)
                     atomic_fetch_add(&handle->world->n_read, runs[i]->steps[k].history_read.ret_n);
+                else if (runs[i]->steps[k].kind == DS_JOBS_READ)
+                    atomic_fetch_add(&handle->world->n_pages, 1);
         return;
     }
     for (size_t i = 0; i < n_runs; i++)
@@ -300,11 +303,55 @@ START_TEST(what_an_outage_hid_is_read)
 }
 END_TEST
 
+/* Waits for a page that was asked for. */
+static const struct jobs_page *page_read(struct world *world)
+{
+    for (int i = 0; i < TICKS_MAX && feed_jobs(world->feed)->at_ms == 0; i++) {
+        uint64_t wait_ms = feed_tick(world->feed, clock_now_ms());
+        struct pollfd fd = {.fd = async_fd(world->async), .events = POLLIN};
+        if (poll(&fd, 1, (int)(wait_ms < 100 ? wait_ms : 100)) > 0)
+            async_drain(world->async);
+    }
+    ck_assert_int_ne(feed_jobs(world->feed)->at_ms, 0);
+    return feed_jobs(world->feed);
+}
+
+/* Somebody looks at the jobs, elsewhere, and at the jobs again, when there are others. */
+START_TEST(a_page_of_jobs_is_not_shown_again)
+{
+    struct world *world = world_make(MINUTE_MS, -1, 0);
+    const struct jobs_ask ask = {.rows = 10}, none = {0};
+    world_read(world);
+    feed_want_jobs(world->feed, &ask);
+    int64_t first_ms = page_read(world)->at_ms;
+    feed_want_jobs(world->feed, &none);
+    ck_assert_int_eq(feed_jobs(world->feed)->at_ms, 0);
+    feed_want_jobs(world->feed, &ask);
+    ck_assert_int_eq(feed_jobs(world->feed)->at_ms, 0);
+    ck_assert_int_ge(page_read(world)->at_ms, first_ms);
+
+    /* A page that comes when nobody looks any more is old when somebody does. */
+    feed_want_jobs(world->feed, &none);
+    feed_want_jobs(world->feed, &ask);
+    size_t n_pages = world->n_pages;
+    feed_tick(world->feed, clock_now_ms());
+    feed_want_jobs(world->feed, &none);
+    for (int idle = 0; idle == 0 || world->n_pages == n_pages;) {
+        struct pollfd fd = {.fd = async_fd(world->async), .events = POLLIN};
+        idle = poll(&fd, 1, 100) == 0;
+        async_drain(world->async);
+    }
+    ck_assert_int_eq(feed_jobs(world->feed)->at_ms, 0);
+    world_free(world);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("feed");
     TCase *tcase = tcase_create("feed");
     tcase_add_test(tcase, going_back_loses_nothing);
+    tcase_add_test(tcase, a_page_of_jobs_is_not_shown_again);
     tcase_add_test(tcase, since_reads_as_much_at_first);
     tcase_add_test(tcase, what_an_outage_hid_is_read);
     tcase_add_test(tcase, who_has_no_record_is_found_further_back);

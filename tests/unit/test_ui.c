@@ -79,6 +79,14 @@ static void expect(struct screen *screen, const char *text)
     free(drawn);
 }
 
+static void expect_none(struct screen *screen, const char *text)
+{
+    show(screen);
+    char *drawn = grid_text(screen->grid);
+    ck_assert_msg(strstr(drawn, text) == NULL, "'%s' is in\n%s", text, drawn);
+    free(drawn);
+}
+
 /* ---- keys ----------------------------------------------------------------------------------- */
 
 /* What is searched for may be of any script; Backspace takes whole characters. */
@@ -132,6 +140,7 @@ START_TEST(each_key_does_something_or_says_why_not)
                 screen_open(&screen, &few, _i != 0);
                 ui_go(screen.ui, (enum view_kind)view);
                 type(&screen, view == VIEW_TIMELINE ? "j" : "jj");
+                show(&screen);
                 ui_clock(screen.ui, screen.now_ms + 60000); /* what was told is over */
                 char *before = shown(&screen);
                 struct wish wish = press(&screen, keys[i].codes[k]);
@@ -447,6 +456,33 @@ START_TEST(control_asks_before_it_does)
 }
 END_TEST
 
+/* Nothing that is told is over before it was on the screen; what came of a wish waits for a key. */
+START_TEST(what_is_told_is_seen)
+{
+    struct screen screen;
+    screen_open(&screen, &few, true);
+    ui_tell(screen.ui, "a word");
+    ui_clock(screen.ui, screen.now_ms += 60000); /* no picture meanwhile */
+    expect(&screen, "a word");
+    ui_clock(screen.ui, screen.now_ms += 7000);
+    expect_none(&screen, "a word");
+
+    ui_tell(screen.ui, "it was done");
+    ui_tell_held(screen.ui);
+    ui_key(screen.ui, '?'); /* the help hides it: it was not seen when this was pressed */
+    ui_clock(screen.ui, screen.now_ms += 60000);
+    expect_none(&screen, "it was done");
+    ui_key(screen.ui, KEYS_ESC);
+    for (int i = 0; i < 3; i++) {
+        ui_clock(screen.ui, screen.now_ms += 60000);
+        expect(&screen, "it was done");
+    }
+    ui_key(screen.ui, '2');
+    expect_none(&screen, "it was done");
+    screen_close(&screen);
+}
+END_TEST
+
 START_TEST(without_control_nothing_is_asked)
 {
     struct screen screen;
@@ -555,6 +591,7 @@ int main(void)
     tcase_add_test(tcase, single_jobs_are_what_their_rows_say);
     tcase_add_test(tcase, ids_without_a_row_are_seen);
     tcase_add_test(tcase, control_asks_before_it_does);
+    tcase_add_test(tcase, what_is_told_is_seen);
     tcase_add_test(tcase, without_control_nothing_is_asked);
     tcase_add_loop_test(tcase, no_keys_bring_it_down, 0, 2);
     suite_add_tcase(suite, tcase);
