@@ -6,6 +6,9 @@
 # (STINT_TEST_NO_SERVERS: why there are none); see docs/HACKING.md. An assertion is `fail` or
 # something that calls it. Every call of the program is bounded in time, so that a hang is a failure
 # that says where.
+#
+# A test waits for a condition, never for a time by which it hopes to find it. The bounds are only
+# for what never comes: on a machine that does ten other things all takes ten times as long.
 set -u
 export LC_ALL=C
 exec 3>&1
@@ -128,7 +131,7 @@ choose_store()
 # stint ARG...: the program, for at most STINT_SECONDS.
 stint()
 {
-    timeout --foreground --kill-after=5 "${STINT_SECONDS:-120}" "$program" "$@"
+    timeout --foreground --kill-after=5 "${STINT_SECONDS:-400}" "$program" "$@"
 }
 
 # expect_status N COMMAND...: its output goes to $WORK/out and $WORK/err.
@@ -161,7 +164,7 @@ wait_jobs()
 {
     local status=$1
     shift
-    expect_status "$status" stint wait --timeout 100s "$@"
+    expect_status "$status" stint wait --timeout 300s "$@"
 }
 
 # job_field ID NAME: a field of a job.
@@ -238,7 +241,7 @@ start_node()
     shift
     "${node_under[@]}" "$program" node start --name "$name" "$@" >"$WORK/$name.log" 2>&1 </dev/null &
     node_pid[$name]=$!
-    holds_within 30 node_ready "$name" || fail "node $name is not ready after 30 s"
+    holds_within 100 node_ready "$name" || fail "node $name is not ready after 100 s"
     kill -0 "${node_pid[$name]}" 2>/dev/null || fail "node $name ended: $(cat "$WORK/$name.log")"
 }
 
@@ -251,7 +254,7 @@ pid_gone()
 node_ended()
 {
     local pid=${node_pid[$1]} status=0
-    holds_within 60 pid_gone "$pid" || fail "node $1 has not ended after 60 s"
+    holds_within 120 pid_gone "$pid" || fail "node $1 has not ended after 120 s"
     wait "$pid" || status=$?
     unset "node_pid[$1]"
     [ "$status" -eq "$2" ] || fail "node $1 ended with $status, not $2: $(cat "$WORK/$1.log")"
@@ -308,11 +311,41 @@ keys()
     in_terminal send-keys "$@"
 }
 
-# shows PATTERN: within some seconds.
+on_screen()
+{
+    screen | grep -qE -- "$1"
+}
+
+# shows PATTERN: what stands on the screen once it has come, however long that takes.
 shows()
 {
-    on_screen() { screen | grep -qE -- "$1"; }
-    holds_within 20 on_screen "$1" || fail "no '$1' on the screen: $(screen)"
+    holds_within 100 on_screen "$1" || fail "no '$1' on the screen: $(screen)"
+}
+
+# says PATTERN KEY...: keys that may be pressed again, and the answer, which stands on the screen for
+# some seconds only: pressed until it is seen.
+says()
+{
+    local pattern=$1 try
+    shift
+    for ((try = 0; try < 30; try++)); do
+        keys "$@"
+        ! holds_within 4 on_screen "$pattern" || return 0
+    done
+    fail "no '$pattern' on the screen after $*: $(screen)"
+}
+
+# type_anew LINE: types a command to the shell, when nothing of those before is on the screen any more.
+type_anew()
+{
+    keys clear Enter
+    holds_within 100 screen_is_clear || fail "the screen is not cleared: $(screen)"
+    keys "$1" Enter
+}
+
+screen_is_clear()
+{
+    [ "$(screen | grep -c .)" -eq 1 ] && on_screen '^shell> ?$'
 }
 
 # --- waiting and looking ----------------------------------------------------------------------
@@ -361,7 +394,7 @@ nodes_end()
         kill -TERM "${node_pid[$name]}" 2>/dev/null
     done
     for name in "${!node_pid[@]}"; do
-        holds_within 40 pid_gone "${node_pid[$name]}" || {
+        holds_within 120 pid_gone "${node_pid[$name]}" || {
             printf 'node %s had to be killed\n' "$name"
             kill -KILL "${node_pid[$name]}"
             status=1
@@ -381,8 +414,8 @@ end_everything()
     done
     nodes_end || status=1
     { wait; } 2>/dev/null
-    # Jobs may outlive a killed node by a second.
-    holds_within 5 none_marked "$E2E_MARK" || {
+    # Jobs may outlive a killed node by a second, of a machine that has time for them.
+    holds_within 60 none_marked "$E2E_MARK" || {
         left=$(marked "$E2E_MARK")
         printf 'processes left behind:\n'
         for pid in $left; do

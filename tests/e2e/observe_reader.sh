@@ -22,6 +22,7 @@ STINT_STORE=$writer
 submit --type noop --payload x >/dev/null
 STINT_STORE=$reader expect_refusal 3 stint submit -- true
 
+export GO=$WORK/go # a job has its node's environment
 # watch: the observer on $STINT_STORE, while nodes of the names NAME1 and NAME2 come, die and stop.
 watch()
 {
@@ -35,7 +36,8 @@ watch()
     start_node "$2" --slots 2
     shows "$1.*(waiting|working)"
     shows "$2.*(waiting|working)"
-    seq 1 30 | submit --each - -- sh -c 'sleep 0.3' >/dev/null
+    rm -f "$GO"
+    seq 1 30 | submit --each - -- sh -c 'until [ -e "$GO" ]; do sleep 0.05; done' >/dev/null
     shows "($1|$2) .*working"
     kill_node "$2"
     shows "$2 +. dead"
@@ -54,6 +56,7 @@ watch()
     shows 'STOPPED'
     keys L
     shows 'LIVE'
+    : >"$GO"
     stop_node "$1"
     shows "$1 has stopped"
     keys q

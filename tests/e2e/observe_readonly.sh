@@ -16,7 +16,7 @@ other="setpriv --reuid=65534 --regid=65534 --clear-groups env HOME=/nonexistent"
 as_other()
 {
     # shellcheck disable=SC2086 # words
-    timeout --kill-after=5 60 $other "$WORK/stint" "$@"
+    timeout --kill-after=5 120 $other "$WORK/stint" "$@"
 }
 
 # what_is_there: each file of the folder, its rights and what is in it.
@@ -43,12 +43,13 @@ say "in a terminal, beside nodes that come, are killed and stop"
 terminal 120x36
 keys "$other LC_ALL=C.UTF-8 $WORK/stint observe; echo ended=\$?" Enter
 shows 'LIVE'
+export GO=$WORK/go # a job has its node's environment
 start_node alpha --slots 2
 start_node beta --slots 2
 chmod 644 "$WORK"/folder/*
 shows 'alpha.*(waiting|working)'
 shows 'beta.*(waiting|working)'
-seq 1 "$(pick 40 20)" | submit --each - -- sh -c 'sleep 0.3' >/dev/null
+seq 1 40 | submit --each - -- sh -c 'until [ -e "$GO" ]; do sleep 0.05; done' >/dev/null
 shows '(alpha|beta) .*working'
 kill_node beta
 shows 'beta +. dead'
@@ -60,10 +61,10 @@ keys Space
 shows 'STOPPED'
 keys L
 shows 'LIVE'
-keys P
-shows '--control'
+says '--control' P
 expect_status 0 as_other status
 grep -q '^alpha ' "$WORK/out" || fail "status: $(cat "$WORK/out")"
+: >"$GO"
 stop_node alpha
 shows 'alpha has stopped'
 keys q
@@ -76,14 +77,14 @@ chmod 644 "$WORK"/folder/*
 # shellcheck disable=SC2086 # words
 $other "$WORK/stint" observe --record "$WORK/own/run.stint" >"$WORK/recorder.log" 2>&1 </dev/null &
 recorder=$!
-holds_within 20 grep -q "recording to" "$WORK/recorder.log" || fail "$(cat "$WORK/recorder.log")"
+holds_within 100 grep -q "recording to" "$WORK/recorder.log" || fail "$(cat "$WORK/recorder.log")"
 stop_node gamma
 told()
 {
     cp "$WORK/own/run.stint" "$WORK/copy.stint" 2>/dev/null &&
         stint observe --replay "$WORK/copy.stint" --once 2>/dev/null | grep -q 'gamma .*dead'
 }
-wait_until 20 told
+wait_until 100 told
 kill -TERM "$recorder"
 wait "$recorder" || fail "the recorder ended with $?: $(cat "$WORK/recorder.log")"
 

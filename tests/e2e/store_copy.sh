@@ -37,7 +37,7 @@ exec 7<>"$WORK/lines"
 submitter=$!
 for part in 1 2; do
     seq $((part * 100 - 99)) $((part * 100)) >&7
-    wait_until 20 cut_is $((part * 100))
+    wait_until 100 cut_is $((part * 100))
 done
 kill -KILL $submitter
 { wait $submitter; } 2>/dev/null
@@ -45,10 +45,12 @@ close_lines
 
 # A node that was killed with work in its hands: it counts as alive until somebody buries it.
 key_id=$(submit --queue later --key only-one -- echo with a key)
-submit --queue crash --each <(seq 1 40) -- sh -c 'sleep 0.2; echo {}' >/dev/null
+export GO=$WORK/go # a job has its node's environment
+submit --queue crash --each <(seq 1 40) -- \
+    sh -c 'until [ -e "$GO" ]; do sleep 0.05; done; echo {}' >/dev/null
 start_node doomed --queue crash --slots 2
 crash_begun() { [ "$(stint job list --queue crash --json | grep -c '"state":"running"')" -gt 0 ]; }
-wait_until 20 crash_begun
+wait_until 100 crash_begun
 kill_node doomed
 expect_refusal 5 stint store copy "$source_uri" "sqlite:$WORK/never.db"
 # Dead in its record, and not buried in the lane: what a burier leaves that dies between the two.
@@ -117,14 +119,21 @@ listing()
     stint store info --json | json_fields created || fail "store info"
 }
 
-# Killed when it is seen to have begun; one that was quicker than that goes into another store.
+# Killed when it is seen to have begun, and stopped for each look, so that it is not at its end before
+# the look is; one that was quicker even so goes into another store.
 half_way() { STINT_STORE=$target stint store info 2>&1 | grep -q 'unfinished copy'; }
-begun() { half_way || pid_gone $copier; }
+begun()
+{
+    kill -STOP $copier 2>/dev/null || return 0
+    ! half_way || return 0
+    kill -CONT $copier
+    return 1
+}
 for ((n = 1; n <= 20; n++)); do
     target=$(store_uri "target$n")
     "$program" store copy "$source_uri" "$target" >"$WORK/out" 2>&1 </dev/null &
     copier=$!
-    wait_until 30 begun
+    wait_until 100 begun
     kill -KILL $copier 2>/dev/null
     { wait $copier; } 2>/dev/null
     ! half_way || break
@@ -153,6 +162,7 @@ go_on()
     expect_status 0 stint "${cut[@]}" <(seq 1 $lines)
     cut_is $lines || fail "$(count_jobs --queue cut) jobs for $lines lines of the cut submit"
     expect_status 0 stint queue resume later
+    : >"$GO"
     start_node heir --queue crash --queue later --slots 8
     wait_jobs 0 crash:1-40 "$key_id"
     stop_node heir
@@ -168,6 +178,7 @@ go_on "$target"
 # --- sides that differ ---------------------------------------------------------------------------
 
 # signal_half_way SIGNAL: to a copier of the source to late.db, when some rows are there and not all.
+# It is stopped for each look, as above.
 signal_half_way()
 {
     local n
@@ -187,23 +198,35 @@ signal_at_rows()
     python3 - "$WORK/late.db" "$copier" "$1" "$bulk" <<'PY'
 import os, signal, sqlite3, sys, time
 path, pid, name, rows = sys.argv[1], int(sys.argv[2]), sys.argv[3], int(sys.argv[4])
-end = time.monotonic() + 20
-there = 0
-while time.monotonic() < end and there == 0:
+
+def send(name):
+    try:
+        os.kill(pid, getattr(signal, name))
+        while name != "SIGCONT":
+            state = open("/proc/%d/stat" % pid).read().rsplit(")", 1)[1].split()[0]
+            if state == "Z" or state == "T" and name == "SIGSTOP":
+                return state
+            time.sleep(0.001)
+    except (ProcessLookupError, FileNotFoundError):
+        return "Z"
+
+def rows_there():
     try:
         db = sqlite3.connect("file:%s?mode=ro" % path, uri=True)
-        there = db.execute("SELECT count(*) FROM jobs").fetchone()[0]
-        db.close()
+        return db.execute("SELECT count(*) FROM jobs").fetchone()[0]
     except sqlite3.Error:
-        pass
-try:
-    os.kill(pid, getattr(signal, name))
-    while open("/proc/%d/stat" % pid).read().split()[2] not in "TZ":
-        pass
-except (ProcessLookupError, FileNotFoundError):
-    pass
-db = sqlite3.connect("file:%s?mode=ro" % path, uri=True)
-there = db.execute("SELECT count(*) FROM jobs").fetchone()[0]
+        return 0
+
+end = time.monotonic() + 100
+there = 0
+while there == 0 and send("SIGSTOP") == "T" and time.monotonic() < end:
+    there = rows_there()
+    if there == 0:
+        send("SIGCONT")
+        time.sleep(0.005)
+if name != "SIGSTOP":
+    send(name)
+    there = rows_there()
 sys.exit(0 if 0 < there < rows else "%d of %d rows" % (there, rows))
 PY
 }
