@@ -4,8 +4,14 @@
  * As in stint.pml, each `atomic` is one change of one record or one look. That an id is in the hands
  * of exactly one node until what it leads to is known is that model's; here one `owner` holds them all.
  * Three times matter, and each is much longer than the one before: the grace after which an id without a
- * row is declared void; the age at which a reservation is no good any more (minutes); the age at which
- * voids and ended jobs are deleted, and their keys forgotten (a day or more).
+ * row is declared void; the age at which a reservation is old (minutes); the age at which voids and ended
+ * jobs are pruned, and their keys forgotten (a day or more).
+ *
+ * While a void stands in its place no row comes late: it is refused. So what may be pruned is told first,
+ * in the lane: its floor, an id below which every id has been let go. A job that is queued below the floor
+ * came late, and will never run; one that is not below it will, whoever looks and whenever. No clock says
+ * it: whoever froze cannot know for how long its row has been there. UNPRUNED: nothing is pruned at all, as
+ * in the program today, so no floor moves and nothing comes late.
  *
  * KEYS: two submitters, one key. SCHEDULE: two nodes, one schedule. SLOTS: two promoters, one job. */
 
@@ -30,14 +36,14 @@ mtype = { NO_JOB, SCHEDULED, QUEUED, DONE, CANCELLED };
 typedef row_record {
     mtype kind = NO_ROW;
     mtype state = NO_JOB;
-    byte key;     /* SCHEDULE: the time that it is for */
-    byte run_no;  /* of a slot row */
-    bit was_late; /* its reservation was too old when it was inserted: the row shows it */
+    byte key;    /* SCHEDULE: the time that it is for */
+    byte run_no; /* of a slot row */
 }
 row_record row[IDS];
 byte tail;
-byte held;    /* ids that have not been let go: a set */
-byte old;     /* ids reserved longer ago than a reservation is good for */
+byte floor_id; /* of the lane: what is below it has been let go, and may be pruned */
+byte held;     /* ids that have not been let go: a set */
+byte old;      /* ids whose reservation is old by its submitter's clock; what is pruned is older */
 byte crashes, losses;
 bit up[2] = 1;
 
@@ -71,27 +77,36 @@ byte fired[TIMES + 1];    /* jobs of that time that ran */
 byte holes_then[TIMES + 1]; /* when that job ended, and when the schedule moved on */
 
 #ifdef SCHEDULE
-mtype = { RESTING, RESERVED, DUE, INSERTED };
+mtype = { RESTING, RESERVED, DUE, INSERTED, LOOKING, LATE };
 
 /* The time is read after the id was reserved, and again for each id. So whoever froze in between finds
  * its id void: that is so long before a key is forgotten. */
-#define WITHDRAW(t) \
-    (key_of[t] != 0 && row[key_of[t] - 1].was_late && row[key_of[t] - 1].state == QUEUED)
+#define UNFINISHED(t) (key_of[t] != 0 && row[key_of[t] - 1].state == QUEUED)
 #ifdef BREAK_TIME_READ_FIRST
 #define again() at = RESTING; id = 0
 #else
 #define again() at = RESTING; id = 0; time = 0
 #endif
 
-proctype firer(byte me)
-{
-    mtype at = RESTING;
-    byte id, time;
 #ifdef BREAK_MOVES_FIRST
 #define MOVED(t) (next == (t) + 1)
 #else
 #define MOVED(t) (next == (t))
 #endif
+
+inline moved_on()
+{
+    if
+    :: MOVED(time) -> next = time + 1; holes_then[time] = holes_then[time] | HOLES
+    :: else
+    fi;
+    at = RESTING; id = 0; time = 0
+}
+
+proctype firer(byte me)
+{
+    mtype at = RESTING;
+    byte id, time, seen; /* seen: id + 1 of the job that has the key */
 end:
     do
     :: atomic { at == RESTING && next <= TIMES && MAY_RESERVE ->
@@ -118,7 +133,6 @@ end:
         if
         :: row[id].kind == NO_ROW && key_of[time] == 0 ->
             row[id].kind = JOB_ROW; row[id].state = QUEUED; row[id].key = time;
-            row[id].was_late = HAS(old, id);
             key_of[time] = id + 1;
             if
             :: at = INSERTED
@@ -128,60 +142,73 @@ end:
         :: row[id].kind == JOB_ROW -> at = INSERTED /* its own token */
         :: row[id].kind == VOID_ROW -> again()
         fi }
-    /* Whoever finds a row that came late, its own or another's, withdraws it: it may never run. */
+    /* Whoever finds a row that came late, its own or another's, withdraws it: it will never run. */
     :: atomic { at == INSERTED ->
         if
 #ifndef BREAK_LATE_FIRING
-        :: WITHDRAW(time) ->
-            row[key_of[time] - 1].state = CANCELLED; key_of[time] = 0;
-            again()
+        :: UNFINISHED(time) -> seen = key_of[time]; at = LOOKING
         :: key_of[time] == 0 -> again() /* somebody else withdrew it */
 #endif
-        :: else ->
-            if
-            :: MOVED(time) -> next = time + 1; holes_then[time] = holes_then[time] | HOLES
-            :: else
-            fi;
-            at = RESTING; id = 0; time = 0
+        :: else -> moved_on()
         fi }
+    :: atomic { at == LOOKING ->
+        if
+        :: seen - 1 < floor_id -> at = LATE
+        :: else -> seen = 0; moved_on()
+        fi }
+    :: atomic { at == LATE ->
+        if
+        :: UNFINISHED(time) && key_of[time] == seen ->
+            row[seen - 1].state = CANCELLED; key_of[time] = 0
+        :: else
+        fi;
+        seen = 0; again() }
     :: atomic { crashes < CRASHES -> crashes++; break }
     od;
-    atomic { up[me] = 0; at = RESTING; id = 0; time = 0 }
+    atomic { up[me] = 0; at = RESTING; id = 0; time = 0; seen = 0 }
 }
 #endif
 
 /* ---- unique keys --------------------------------------------------------------------------------- */
 
 byte told[2];       /* id + 1 that a submitter was told */
-byte withdrawn;     /* ids whose job was cancelled because it came late */
-bit given_up[2];
+byte ran;           /* ids whose job ran */
+bit given_up[2];    /* it died, or said that it cannot tell */
 
 #ifdef KEYS
-mtype = { ABOUT, SENDING, REFUSED, ASKING, SENT };
+mtype = { ABOUT, SENDING, REFUSED, ASKING, FOUND, HELD_LATE, SENT, CAME_LATE };
 #define HOLDS_KEY(x) (row[x].kind == JOB_ROW && row[x].state == QUEUED)
 
 inline withdraw(x)
 {
     if
-    :: HOLDS_KEY(x) -> row[x].state = CANCELLED; withdrawn = withdrawn | BIT(x)
-    :: else /* it ran: then it was not too late */
+    :: HOLDS_KEY(x) -> row[x].state = CANCELLED
+    :: else
     fi
+}
+
+/* What has not ended is in somebody's hands. */
+inline tell(x)
+{
+    assert(row[x].state != QUEUED || HAS(held, x));
+    told[me] = x + 1
 }
 
 proctype submitter(byte me)
 {
     mtype at = ABOUT;
     byte id, owner;
+    bit unsure; /* an earlier try may have put the row there */
     do
-    :: atomic { at == ABOUT && MAY_RESERVE -> reserve(id); at = SENDING }
+    :: atomic { at == ABOUT && MAY_RESERVE -> reserve(id); unsure = 0; at = SENDING }
     :: atomic { at == ABOUT && !MAY_RESERVE -> given_up[me] = 1; break }
     :: atomic { at == SENDING ->
         if
         :: row[id].kind == NO_ROW && !ANY(HOLDS_KEY) ->
-            row[id].kind = JOB_ROW; row[id].state = QUEUED; row[id].was_late = HAS(old, id);
+            row[id].kind = JOB_ROW; row[id].state = QUEUED;
             if
             :: at = SENT
-            :: losses < LOST -> losses++
+            :: losses < LOST -> losses++; unsure = 1
             fi
         :: row[id].kind == NO_ROW && ANY(HOLDS_KEY) -> at = REFUSED
         :: row[id].kind == JOB_ROW -> at = SENT /* its own token */
@@ -196,30 +223,37 @@ proctype submitter(byte me)
         at = ASKING }
     :: atomic { at == ASKING ->
         if
-        :: ANY(HOLDS_KEY) ->
-            SOME_ID(HOLDS_KEY, owner);
-            if
-#ifndef BREAK_LATE_KEY
-            :: row[owner].was_late -> /* its submitter withdraws it, or died: nobody may count on it */
-                withdraw(owner); owner = 0; at = ABOUT; id = 0
-#endif
-            :: else -> told[me] = owner + 1; break
-            fi
+        :: ANY(HOLDS_KEY) -> SOME_ID(HOLDS_KEY, owner); at = FOUND
         :: else -> at = ABOUT; id = 0
         fi }
+    :: atomic { at == FOUND ->
+        if
+#ifndef BREAK_LATE_KEY
+        :: owner < floor_id -> at = HELD_LATE /* its submitter may be dead: nobody may count on it */
+#endif
+        :: else -> tell(owner); break
+        fi }
+    :: atomic { at == HELD_LATE -> withdraw(owner); owner = 0; at = ABOUT; id = 0 }
+    /* The clock only spares the look. */
     :: atomic { at == SENT ->
         if
-        :: row[id].was_late ->
-            withdraw(id);
-            if
-            :: row[id].state == CANCELLED -> at = ABOUT; id = 0
-            :: else -> told[me] = id + 1; break
-            fi
-        :: else -> told[me] = id + 1; break
+#ifdef BREAK_WITHDRAWS_BY_CLOCK
+        :: HAS(old, id) -> at = CAME_LATE
+#else
+        :: HAS(old, id) && id < floor_id -> at = CAME_LATE
+#endif
+        :: else -> tell(id); break
+        fi }
+    :: atomic { at == CAME_LATE ->
+        withdraw(id);
+        if
+        :: row[id].kind == JOB_ROW && row[id].state == CANCELLED && !unsure -> at = ABOUT; id = 0
+        :: row[id].kind == JOB_ROW && row[id].state == DONE -> tell(id); break
+        :: else -> given_up[me] = 1; break /* it may have run, and been pruned */
         fi }
     :: atomic { crashes < CRASHES -> crashes++; given_up[me] = 1; break }
     od;
-    at = ABOUT; id = 0; owner = 0
+    at = ABOUT; id = 0; owner = 0; unsure = 0
 }
 #endif
 
@@ -230,11 +264,11 @@ byte run_no = 1, slot;      /* slot: id + 1 */
 byte fails;
 
 #ifdef SLOTS
-mtype = { RESTING, DUE, RESERVED, INSERTED };
+mtype = { RESTING, DUE, RESERVED, INSERTED, IN_TIME };
 #define MAY_QUEUE(k) (state == SCHEDULED && run_no == (k))
 
-/* Like a submit, it looks at the age of its reservation after the insert, and before the job's step.
- * A row that came in time is met by its id's owner, so that step may come as late as it likes. */
+/* It looks at the floor after the insert, and before the job's step. A row that is not below it is met by
+ * its id's owner, so that step may come as late as it likes. */
 proctype promoter(byte me)
 {
     mtype at = RESTING;
@@ -250,7 +284,7 @@ end:
     :: atomic { at == RESERVED ->
         if
         :: row[id].kind == NO_ROW ->
-            row[id].kind = SLOT_ROW; row[id].run_no = k; row[id].was_late = HAS(old, id);
+            row[id].kind = SLOT_ROW; row[id].run_no = k;
             if
             :: at = INSERTED
             :: losses < LOST -> losses++
@@ -261,13 +295,14 @@ end:
     :: atomic { at == INSERTED ->
         if
 #ifndef BREAK_LATE_SLOT
-        :: row[id].was_late
+        :: id < floor_id -> at = RESTING; id = 0; k = 0
 #endif
-        :: else ->
-            if
-            :: MAY_QUEUE(k) -> state = QUEUED; slot = id + 1; assert(HAS(held, id))
-            :: else
-            fi
+        :: else -> at = IN_TIME
+        fi }
+    :: atomic { at == IN_TIME ->
+        if
+        :: MAY_QUEUE(k) -> state = QUEUED; slot = id + 1; assert(HAS(held, id))
+        :: else
         fi;
         at = RESTING; id = 0; k = 0 }
     :: atomic { crashes < CRASHES -> crashes++; break }
@@ -292,6 +327,7 @@ end:
     :: atomic { ANY(CAN_VOID) -> SOME_ID(CAN_VOID, x); row[x].kind = VOID_ROW; x = 0 }
     :: atomic { ANY(CAN_RUN) -> SOME_ID(CAN_RUN, x);
         row[x].state = DONE;
+        ran = ran | BIT(x);
 #ifdef SCHEDULE
         fired[row[x].key]++;
         assert(fired[row[x].key] == 1);
@@ -315,8 +351,17 @@ end:
     od
 }
 
-/* Voids are deleted a day after they came. */
-#define CAN_PRUNE(x) (!HAS(held, x) && row[x].kind == VOID_ROW)
+/* What leads nowhere is pruned a day after it ended; a job's row that its schedule still asks for is not. */
+#ifdef SCHEDULE
+#define ENDED(x) (row[x].kind == VOID_ROW)
+#else
+#define ENDED(x) (row[x].kind != NO_ROW && row[x].state != QUEUED)
+#endif
+#ifdef BREAK_PRUNES_FIRST
+#define CAN_PRUNE(x) (!HAS(held, x) && ENDED(x))
+#else
+#define CAN_PRUNE(x) ((x) < floor_id && ENDED(x))
+#endif
 #define CAN_AGE(x) (x < tail && !HAS(old, x))
 
 /* A key is forgotten long after its job ended and the schedule moved on (which may take long, too, where
@@ -340,8 +385,11 @@ proctype ageing()
 end:
     do
     :: atomic { ANY(CAN_AGE) -> SOME_ID(CAN_AGE, x); old = old | BIT(x); x = 0 }
+#ifndef UNPRUNED
     :: atomic { ANY(CAN_PRUNE) -> SOME_ID(CAN_PRUNE, x);
-        row[x].kind = NO_ROW; old = old | BIT(x); held = held & ~BIT(x); x = 0 }
+        row[x].kind = NO_ROW; row[x].state = NO_JOB; old = old | BIT(x); x = 0 }
+    :: atomic { floor_id < tail && !HAS(held, floor_id) -> floor_id++ }
+#endif
 #ifdef SCHEDULE
     :: atomic { CAN_FORGET(1) -> key_of[1] = 0 }
 #if TIMES > 1
@@ -367,7 +415,7 @@ proctype last_look()
         do
         :: i < 2 ->
             assert(given_up[i] || told[i] != 0);
-            assert(told[i] == 0 || (row[told[i] - 1].state == DONE && !HAS(withdrawn, told[i] - 1)));
+            assert(told[i] == 0 || HAS(ran, told[i] - 1));
             i++
         :: else -> break
         od
