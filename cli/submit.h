@@ -151,8 +151,7 @@ struct submit_sender {
     int32_t *lane_numbers;
     size_t n_lanes;
     struct ds_step *steps;
-    uint64_t (*boot_ms)(void); /* the clock by which reservations grow old; goes on in sleep */
-    uint64_t backoff_ms_max;   /* between two tries */
+    uint64_t backoff_ms_max; /* between two tries */
 };
 
 void sender_init(struct submit_sender *sender, struct datastore *ds, struct interrupt *interrupt);

@@ -7,44 +7,32 @@
  * On a store that does not commit a run at once, what may happen to a part of a batch is this:
  *
  *   no ids --reserve--> ids --insert--> sent
- *     ^  ^                |  ^----'  outcome unknown: the same insert again adds what is missing
- *     |  '--- too old ----'
- *     |
- *     '--- rows refused (their id went to a VOID row), or inserted too late (cancelled first):
- *          a part, and a chunk, of their own
+ *     ^                      ^----'  outcome unknown: the same insert again adds what is missing
+ *     '--- rows refused (their id went to a VOID row): a part, and a chunk, of their own
  *
- * Too old: nodes give up on a reserved id, and in time forget that they did; a row that comes after
- * that would never be run. So it is not acknowledged unless RESERVED_MS_MAX have not passed, by a
- * clock that goes on while the machine sleeps, when the insert has returned.
+ * However long this process, or its machine, slept between two of these: a node that gives up on an
+ * id puts a VOID row there first, and that refuses ours for good, as no row is ever deleted. So a
+ * row that is there will be run, and is never taken back: another submit may have been told its id,
+ * for its key or for the submit's name, and counts on it (docs/CORRECTNESS.md says what it takes to
+ * delete rows).
  * Invariants: I9 (acknowledged only after the run has returned). Single-threaded. */
 #include "cli/submit.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
-#include <time.h>
 
 enum {
     RETRY_MS = 15000,
     BACKOFF_MS_MIN = 20,
     BACKOFF_MS_MAX = 1000,
-    RESERVED_MS_MAX = 10 * 60 * 1000,
     TRIES_MAX = 20, /* ids that a job is given, one after the other */
 };
 
-static uint64_t clock_boot_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_BOOTTIME, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
 void sender_init(struct submit_sender *sender, struct datastore *ds, struct interrupt *interrupt)
 {
-    *sender = (struct submit_sender){.ds = ds,
-                                     .interrupt = interrupt,
-                                     .boot_ms = clock_boot_ms,
-                                     .backoff_ms_max = BACKOFF_MS_MAX};
+    *sender =
+        (struct submit_sender){.ds = ds, .interrupt = interrupt, .backoff_ms_max = BACKOFF_MS_MAX};
     uint64_t random = 1;
     if (getrandom(&random, sizeof(random), 0) != (ssize_t)sizeof(random))
         random = clock_ms() << 20 ^ (uint64_t)clock_utc_ms();
@@ -195,8 +183,7 @@ struct part {
     size_t first, n; /* in the batch */
     uint64_t types;  /* bits of the sender's types */
     int64_t id;      /* of its first row, reserved; 0: none yet */
-    uint64_t reserved_ms;
-    bool unsure; /* some of its rows may be there */
+    bool unsure;     /* some of its rows may be there */
     int tries;
 };
 
@@ -211,12 +198,6 @@ struct sending {
     struct submit_chunk chunks[SUBMIT_PIECES];
     const char *types[SUBMIT_PIECES][SUBMIT_TYPES];
 };
-
-static bool part_late(const struct sending *sending, const struct part *part)
-{
-    return !sending->sender->ds->class->one_commit &&
-           sending->sender->boot_ms() - part->reserved_ms > RESERVED_MS_MAX;
-}
 
 /* Puts `n` parts in the place of the one at `at`, and goes on to the next one. */
 static void parts_replace(struct sending *sending, const struct part *by, size_t n)
@@ -337,29 +318,6 @@ static int fates_settle(struct sending *sending, const struct part *part, struct
     return rc;
 }
 
-/* Cancels what was inserted too late. What has run by then was not too late, and its chunk stays.
- * Backwards: the others are known by the first row. */
-static int rows_withdraw(struct sending *sending, const struct part *part, const int32_t *row_rc,
-                         struct fates *fates, struct error *err)
-{
-    bool ran = false;
-    for (size_t i = part->n; i-- > 0;) {
-        if (row_rc[i] != 0 || (i == 0 && ran))
-            continue;
-        struct arena mem = {0};
-        struct ds_step step = {.kind = DS_CANCEL,
-                               .cancel = {.id = part->id + (int64_t)i, .disown = true}};
-        int rc = datastore_step(sending->sender->ds, &step, &mem, err);
-        arena_release(&mem);
-        fates->left[i] = rc == 0 || rc == ERR_NOT_FOUND ||
-                         (rc == ERR_CONFLICT && step.cancel.ret_before == JOB_CANCELLED);
-        if (rc < 0 && rc != ERR_NOT_FOUND && rc != ERR_CONFLICT)
-            return rc;
-        ran = ran || !fates->left[i];
-    }
-    return 0;
-}
-
 /* The part's insert has looked at every row: takes note of the ids, and what is left stays
  * in the list. After an error nothing is noted: the same insert comes to the same. */
 static int part_accept(struct sending *sending, const int32_t *row_rc, struct error *err)
@@ -374,10 +332,8 @@ static int part_accept(struct sending *sending, const int32_t *row_rc, struct er
     int rc = fates_find(sending, &part, row_rc, &fates, err);
     if (rc == 0 && fates.n_voids > 0)
         rc = fates_settle(sending, &part, &fates, err);
-    if (rc == 0 && part_late(sending, &part))
-        rc = rows_withdraw(sending, &part, row_rc, &fates, err);
     for (size_t i = 0; rc == 0 && i < part.n; i++) {
-        if (row_rc[i] == 0 && !fates.left[i])
+        if (row_rc[i] == 0)
             ids_note(sender, part.id + (int64_t)i, 1);
         if (fates.taken[i] && fates.owners[i] > 0)
             ids_note(sender, fates.owners[i], 1);
@@ -491,11 +447,6 @@ static int steps_add(struct sending *sending, size_t at, size_t *n, struct error
         .count = (int64_t)part->n,
         .last = sending->last && part->first + part->n == sending->batch->n,
     };
-    /* Where rows may be there, they are looked for first, and cancelled then. */
-    if (part->id != 0 && !part->unsure && part_late(sending, part)) {
-        ids_void(sender, part->id, part->n);
-        part->id = 0;
-    }
     if (part->id == 0)
         sender->steps[(*n)++] = (struct ds_step){.kind = DS_RESERVE,
                                                  .reserve = {.lane = lane,
@@ -548,7 +499,6 @@ static int parts_send(struct sending *sending, struct error *err)
     if (rc < 0)
         return rc;
     struct ds_run run = {.steps = sender->steps, .n_steps = n_steps};
-    uint64_t began_ms = sender->boot_ms();
     datastore_run(sender->ds, &run);
     sending->at = 0;
     bool failed = false;
@@ -556,10 +506,8 @@ static int parts_send(struct sending *sending, struct error *err)
         struct part *part = &sending->parts[sending->at];
         const struct ds_step *reserve = part->id == 0 ? &sender->steps[step++] : NULL;
         const struct ds_step *insert = &sender->steps[step++];
-        if (reserve != NULL && reserve->rc == 0) {
+        if (reserve != NULL && reserve->rc == 0)
             part->id = reserve->reserve.ret_first;
-            part->reserved_ms = began_ms;
-        }
         failed = insert->rc != 0;
         rc = failed ? part_failed(sending, reserve, insert, err)
                     : part_accept(sending, insert->insert.ret_rc, err);

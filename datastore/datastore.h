@@ -124,6 +124,7 @@ struct ds_reserve {
  *              say), or another unfinished job has that key
  * The step's rc is 0 when every row was looked at. from_reserve: the ids are those of the
  * DS_RESERVE just before in the same run, jobs[i].id is ignored. created_ms 0: the store's clock.
+ * No row is ever deleted: a VOID row refuses, for good, what comes to its id later.
  *
  * A store without one_commit may cut an insert in the middle: ERR_UNKNOWN_OUTCOME, and any of the
  * rows are there. The same insert again (the same ids, now in jobs[].id, tokens and chunk) adds
@@ -317,7 +318,8 @@ struct ds_finish {
  * with ret_before set; no such job: ERR_NOT_FOUND. Whoever runs it must be asked (DS_NODE_ASK).
  * disown: the row also gets the token 0 and loses the chunk it carries, so that its job counts as
  * not submitted and can be sent again in the same place of its submit. A row that carries a chunk
- * comes last: the others are known by it. ERR_INVALID on stores with one_commit. */
+ * comes last: the others are known by it. ERR_INVALID on stores with one_commit. For rows that came
+ * to an id that was given up: there are none as long as no row is deleted. */
 struct ds_cancel {
     int64_t id;
     bool disown;

@@ -25,24 +25,16 @@ static struct error err;
 
 /* ---- a store that cuts inserts --------------------------------------------------------------- */
 
-enum { LATE_MS = 11 * 60 * 1000 };
-
 static struct torn {
     struct datastore base;
     struct datastore *inner;
     uint64_t random;
-    int faults;    /* inserts that are yet to be hurt */
-    bool always;   /* each of the next; else some */
-    bool late;     /* the clock goes on by LATE_MS in each that is hurt */
-    bool one_runs; /* and its second row has ended by then */
-    enum { TORN_ANY, TORN_WHOLE, TORN_REFUSED } how;
+    int faults;                       /* inserts that are yet to be hurt */
+    bool always;                      /* each of the next; else some */
+    bool one_runs;                    /* and its second row has ended by then */
+    void (*meanwhile)(int64_t first); /* NULL: nobody is about */
+    enum { TORN_SOME, TORN_LOST, TORN_ANSWERED, TORN_GIVEN_UP } how;
 } torn;
-static uint64_t boot_ms;
-
-static uint64_t boot_now(void)
-{
-    return boot_ms;
-}
 
 static uint64_t chance(uint64_t n)
 {
@@ -72,6 +64,24 @@ static void end_one(int64_t id, struct ds_run *run)
     ck_assert_int_eq(step.rc, 0);
 }
 
+/* All of the rows, for somebody who sleeps before that until others have given up on the ids, or
+ * after it while they act on what is there. */
+static void insert_slowly(struct ds_step *step, struct ds_run *run)
+{
+    int64_t first = step->insert.jobs[0].id;
+    for (size_t i = 0; torn.how == TORN_GIVEN_UP && i < step->insert.n_jobs; i++)
+        give_up(step->insert.jobs[i].id, run);
+    if (torn.how == TORN_GIVEN_UP && torn.meanwhile != NULL)
+        torn.meanwhile(first);
+    step_inner(step, run);
+    if (torn.one_runs)
+        end_one(step->insert.jobs[1].id, run);
+    if (torn.how != TORN_GIVEN_UP && torn.meanwhile != NULL)
+        torn.meanwhile(first);
+    if (torn.how == TORN_LOST)
+        step->rc = error_set(&run->err, ERR_UNKNOWN_OUTCOME, "torn");
+}
+
 /* Some of the rows: the first before all others when they are a chunk. */
 static void insert_torn(struct ds_step *step, struct ds_run *run)
 {
@@ -80,9 +90,9 @@ static void insert_torn(struct ds_step *step, struct ds_run *run)
     size_t n = 0;
     uint64_t way = chance(3); /* a node is as slow as that: nothing void, some before, some after */
     for (size_t i = 0; i < insert->n_jobs; i++) {
-        if (torn.how == TORN_ANY && way == 1 && chance(4) == 0)
+        if (way == 1 && chance(4) == 0)
             give_up(insert->jobs[i].id, run);
-        if (torn.how == TORN_WHOLE || (torn.how == TORN_ANY && chance(2) == 0))
+        if (chance(2) == 0)
             some[n++] = insert->jobs[i];
     }
     if (n > 0 && (insert->chunk == NULL || some[0].id == insert->jobs[0].id)) {
@@ -91,13 +101,10 @@ static void insert_torn(struct ds_step *step, struct ds_run *run)
         part.insert.n_jobs = n;
         step_inner(&part, run);
     }
-    for (size_t i = 0; torn.how == TORN_ANY && way == 2 && i < insert->n_jobs; i++)
+    for (size_t i = 0; way == 2 && i < insert->n_jobs; i++)
         if (chance(4) == 0)
             give_up(insert->jobs[i].id, run);
-    if (torn.one_runs)
-        end_one(insert->jobs[1].id, run);
-    step->rc = error_set(&run->err,
-                         torn.how == TORN_REFUSED ? ERR_UNAVAILABLE : ERR_UNKNOWN_OUTCOME, "torn");
+    step->rc = error_set(&run->err, ERR_UNKNOWN_OUTCOME, "torn");
 }
 
 static void torn_insert(struct ds_step *step, struct ds_run *run)
@@ -108,9 +115,10 @@ static void torn_insert(struct ds_step *step, struct ds_run *run)
         return;
     }
     torn.faults--;
-    if (torn.late)
-        boot_ms += LATE_MS;
-    insert_torn(step, run);
+    if (torn.how == TORN_SOME)
+        insert_torn(step, run);
+    else
+        insert_slowly(step, run);
 }
 
 /* Step by step: nothing is one commit here. */
@@ -167,7 +175,6 @@ static void sender_open(void)
     ds = over_torn ? &torn.base : faulty_wrap(memory_open(store), &(struct faulty_plan){0});
     sender_init(&sender, ds, &interrupt);
     batch_init(&batch);
-    sender.boot_ms = boot_now;
     sender.backoff_ms_max = 0;
     err = (struct error){0};
 }
@@ -190,7 +197,6 @@ static void setup_torn(void)
 {
     over_torn = true;
     torn = (struct torn){0};
-    boot_ms = 1000;
     setup();
 }
 
@@ -569,7 +575,6 @@ START_TEST(a_twins_insert_that_was_cut_is_completed)
     ck_assert_int_eq(sender_name(&sender, "mine", &complete, &err), 0);
     struct submit_sender mine = sender;
     sender_init(&sender, ds, &interrupt);
-    sender.boot_ms = boot_now;
     ck_assert_int_eq(sender_name(&sender, "mine", &complete, &err), 0);
     torn.faults = 1;
     torn.always = true;
@@ -588,58 +593,128 @@ START_TEST(a_twins_insert_that_was_cut_is_completed)
 }
 END_TEST
 
-/* ---- reservations that grow old -------------------------------------------------------------- */
+/* ---- senders that sleep ---------------------------------------------------------------------- */
 
-START_TEST(rows_that_came_too_late_are_cancelled_and_sent_again)
+static const int slow_ways[] = {TORN_LOST, TORN_ANSWERED, TORN_GIVEN_UP};
+
+static void sleeps(int way, void (*meanwhile)(int64_t first))
 {
-    bool complete, named = _i % 2 == 0;
-    torn.faults = 1 + _i / 2;
-    torn.always = torn.late = true;
-    torn.how = TORN_WHOLE;
+    torn.faults = 1;
+    torn.always = true;
+    torn.how = slow_ways[way];
+    torn.meanwhile = meanwhile;
+}
+
+static enum job_state state_of(int64_t id)
+{
+    struct arena mem = {0};
+    struct ds_step step = {.kind = DS_LOAD,
+                           .load = {.range = {.a = id, .b = id + 1}, .rows_max = 1, .brief = true}};
+    ck_assert_int_eq(datastore_step(ds, &step, &mem, NULL), 0);
+    ck_assert_uint_eq(step.load.ret_n, 1);
+    enum job_state state = step.load.ret_jobs[0].state;
+    arena_release(&mem);
+    return state;
+}
+
+/* What another submitter was told while this one slept. */
+static struct id_set others;
+
+/* `send` does it, with a sender, a batch and a handle of its own. */
+static void another_submits(int (*send)(void))
+{
+    const struct submit_sender mine = sender;
+    const struct submit_batch my_batch = batch;
+    struct datastore *own = memory_open(store);
+    sender_init(&sender, own, &interrupt);
+    batch_init(&batch);
+    ck_assert_int_eq(send(), 0);
+    others = sender.ids;
+    sender.ids = (struct id_set){0};
+    id_set_sort(&others);
+    batch_clear(&batch);
+    sender_clear(&sender);
+    datastore_close(own);
+    sender = mine;
+    batch = my_batch;
+}
+
+static int keyed_send(void)
+{
+    job_put(1, 5, "only");
+    return sender_send(&sender, &batch, true, &err);
+}
+
+static void another_has_that_key(int64_t first)
+{
+    another_submits(keyed_send);
+    /* The job that is there, or one's own where its row never came. */
+    ck_assert_uint_eq(others.n, 1);
+    ck_assert(others.ranges[0].a == first || torn.how == TORN_GIVEN_UP);
+}
+
+/* Two with one key, one of whom sleeps in its insert: both are told one id, whose job is there. */
+START_TEST(who_was_told_an_id_for_its_key_can_count_on_it)
+{
+    bool complete;
+    sleeps(_i % 3, another_has_that_key);
+    if (_i / 3 == 1)
+        ck_assert_int_eq(sender_name(&sender, "mine", &complete, &err), 0);
+    ck_assert_int_eq(keyed_send(), 0);
+    id_set_sort(&sender.ids);
+    ck_assert_uint_eq(sender.ids.n, 1);
+    ck_assert_int_eq(sender.ids.ranges[0].a, others.ranges[0].a);
+    ck_assert_int_eq(state_of(others.ranges[0].a), JOB_QUEUED);
+    ck_assert_uint_eq(rows_now(), 1);
+    id_set_clear(&others);
+}
+END_TEST
+
+static int named_send(void)
+{
+    bool complete;
+    ck_assert_int_eq(sender_name(&sender, "mine", &complete, &err), 0);
+    return submit_rest(false);
+}
+
+static void another_finds_the_submit(int64_t first)
+{
+    (void)first;
+    another_submits(named_send);
+    ck_assert_int_eq(id_set_count(&others), JOBS);
+}
+
+/* The same for a submit that is run again while the first one of that name sleeps. */
+START_TEST(who_was_told_the_ids_of_a_submit_can_count_on_them)
+{
+    sleeps(_i, another_finds_the_submit);
+    ck_assert_int_eq(named_send(), 0);
+    ck_assert_int_eq(all_there_once(), 0);
+    ck_assert_uint_eq(sender.ids.n, others.n);
+    for (size_t i = 0; i < others.n; i++)
+        ck_assert_mem_eq(&sender.ids.ranges[i], &others.ranges[i], sizeof(*others.ranges));
+    id_set_clear(&others);
+}
+END_TEST
+
+/* However long it took: what is there is not taken back, nor sent twice. */
+START_TEST(rows_that_are_there_stay)
+{
+    bool complete, named = _i / 3 % 2 == 0;
+    sleeps(_i % 3, NULL);
+    torn.faults = 1 + _i / 6;
+    torn.one_runs = torn.how != TORN_GIVEN_UP && _i % 2 == 0;
     if (named)
         ck_assert_int_eq(sender_name(&sender, "mine", &complete, &err), 0);
     int rc = submit_rest(false);
     ck_assert_msg(rc == 0, "%d: %s", rc, err.text);
-    ck_assert_int_gt(all_there_once(), 0);
+    ck_assert_int_eq(all_there_once(), 0);
     if (!named)
         return;
     sender_shut();
     sender_open();
-    ck_assert_int_eq(sender_name(&sender, "mine", &complete, &err), 0);
-    ck_assert(complete);
-    ck_assert_int_eq(submit_rest(false), 0);
-    ck_assert_int_gt(all_there_once(), 0);
-}
-END_TEST
-
-START_TEST(what_has_run_was_not_too_late)
-{
-    bool complete;
-    torn.faults = 1;
-    torn.always = torn.late = torn.one_runs = true;
-    torn.how = TORN_WHOLE;
-    ck_assert_int_eq(sender_name(&sender, "mine", &complete, &err), 0);
-    ck_assert_int_eq(submit_rest(false), 0);
-    /* It and the row that carries the chunk stay. */
-    ck_assert_int_eq(all_there_once(), BATCH - 2);
-    sender_shut();
-    sender_open();
-    ck_assert_int_eq(sender_name(&sender, "mine", &complete, &err), 0);
-    ck_assert(complete);
-    ck_assert_int_eq(submit_rest(false), 0);
-    ck_assert_int_eq(all_there_once(), BATCH - 2);
-}
-END_TEST
-
-START_TEST(ids_that_grew_old_before_the_insert_are_left)
-{
-    torn.faults = 1;
-    torn.always = torn.late = true;
-    torn.how = TORN_REFUSED;
-    job_put(0, 5, NULL);
-    ck_assert_int_eq(sender_send(&sender, &batch, true, &err), 0);
-    ck_assert_int_eq(sender.ids.ranges[0].a, id_make(0, 2));
-    ck_assert_uint_eq(rows_now(), 1);
+    ck_assert_int_eq(named_send(), 0);
+    ck_assert_int_eq(all_there_once(), 0);
 }
 END_TEST
 
@@ -667,9 +742,9 @@ int main(void)
                         TORN_SEEDS);
     tcase_add_loop_test(cut, a_twins_insert_that_was_cut_is_completed, 0, TORN_SEEDS);
     tcase_add_loop_test(cut, keys_decide_after_their_ids_were_taken, 0, TORN_SEEDS);
-    tcase_add_loop_test(cut, rows_that_came_too_late_are_cancelled_and_sent_again, 0, 6);
-    tcase_add_test(cut, what_has_run_was_not_too_late);
-    tcase_add_test(cut, ids_that_grew_old_before_the_insert_are_left);
+    tcase_add_loop_test(cut, who_was_told_an_id_for_its_key_can_count_on_it, 0, 6);
+    tcase_add_loop_test(cut, who_was_told_the_ids_of_a_submit_can_count_on_them, 0, 3);
+    tcase_add_loop_test(cut, rows_that_are_there_stay, 0, 12);
     suite_add_tcase(suite, cut);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
