@@ -11,7 +11,11 @@
 #include "observer/array.h"
 #include "observer/past_internal.h"
 
-enum { CAME_MS = 3000, UNTOLD_MAX = 16384 };
+enum {
+    CAME_MS = 3000,
+    UNTOLD_MAX = 16384,
+    TOGETHER_MS = 10000, /* where many fail, one event tells of so long */
+};
 
 size_t events_until(const struct events *events, int64_t at_ms)
 {
@@ -186,10 +190,10 @@ static void failed_text(char text[256], const struct track *track, int64_t count
              track->identity.name);
 }
 
-/* Where many fail, one event tells of a few seconds. */
+/* One for those that failed within TOGETHER_MS, at the time of the first. */
 static void failed_event(struct past *past, const struct track *track, int64_t at_ms, int64_t count)
 {
-    enum { TOGETHER_MS = 10000, LOOK_AT = 256 };
+    enum { LOOK_AT = 256 };
     char text[256];
     size_t at = events_until(&past->loud, at_ms);
     for (size_t i = at; i-- > 0 && at - i < LOOK_AT;) {
@@ -246,6 +250,8 @@ void events_untell(struct past *past, struct track *track, int64_t from_ms)
 {
     if (track->untold_ms == 0 || from_ms < track->untold_ms)
         track->untold_ms = from_ms;
+    track->amid =
+        track->amid || (track->n > 0 && track->states[track->n - 1].at_ms > track->untold_ms);
     if (++past->n_untold > UNTOLD_MAX)
         events_tell(past);
 }
@@ -295,6 +301,28 @@ static void track_tell(struct past *past, struct track *track)
     for (; i < track->n; i++)
         events_of(past, track, i > 0 ? &track->states[i - 1] : NULL, &track->states[i]);
     track->untold_ms = 0;
+    track->amid = false;
+}
+
+/* An event that tells of many failures stands before some of them. When a state comes to lie among
+ * those, it is made again as a whole, or what is after that state would be counted twice. */
+static void failures_untell(struct past *past)
+{
+    int64_t from_ms = INT64_MAX;
+    for (size_t i = 0; i < past->n_tracks; i++) {
+        const struct track *track = past->tracks[i];
+        if (track->amid && track->untold_ms != 0 && track->untold_ms < from_ms)
+            from_ms = track->untold_ms;
+    }
+    if (from_ms == INT64_MAX)
+        return;
+    for (size_t i = events_until(&past->loud, from_ms - TOGETHER_MS); i < past->loud.n; i++) {
+        const struct moment_event *event = &past->loud.items[i];
+        struct track *track = event->kind == EVENT_FAILED ? track_find(past, event->node) : NULL;
+        if (track != NULL && track->amid && event->at_ms < track->untold_ms &&
+            event->at_ms > track->untold_ms - TOGETHER_MS)
+            track->untold_ms = event->at_ms;
+    }
 }
 
 void events_tell(struct past *past)
@@ -303,6 +331,7 @@ void events_tell(struct past *past)
     if (past->n_untold == 0)
         return;
     past->n_untold = 0;
+    failures_untell(past);
     for (size_t i = 0; i < past->n_tracks; i++)
         if (past->tracks[i]->untold_ms != 0 && past->tracks[i]->untold_ms < from_ms)
             from_ms = past->tracks[i]->untold_ms;
@@ -313,4 +342,42 @@ void events_tell(struct past *past)
             track_tell(past, past->tracks[i]);
     events_sort(&past->loud, from_ms);
     events_sort(&past->quiet, from_ms);
+}
+
+/* ---- as they were ---------------------------------------------------------------------------- */
+
+/* How many of the failures that this event tells of there had been by then. */
+static int64_t failed_until(const struct track *track, const struct moment_event *event,
+                            int64_t at_ms)
+{
+    const struct state *before = state_at(track, event->at_ms - 1), *then = state_at(track, at_ms);
+    int64_t count = (then != NULL ? then->failed : 0) - (before != NULL ? before->failed : 0);
+    return count < 1 ? 1 : count < event->count ? count : event->count;
+}
+
+const struct moment_event *events_then(struct past *past, int64_t at_ms, size_t *ret_n,
+                                       struct arena *mem)
+{
+    size_t n = events_until(&past->loud, at_ms);
+    struct moment_event *copy = NULL;
+    *ret_n = n;
+    for (size_t i = events_until(&past->loud, at_ms - TOGETHER_MS); i < n; i++) {
+        const struct moment_event *event = &past->loud.items[i];
+        const struct track *track =
+            event->kind == EVENT_FAILED ? track_find(past, event->node) : NULL;
+        if (track == NULL || track->n == 0 || track->states[track->n - 1].at_ms <= at_ms)
+            continue;
+        int64_t count = failed_until(track, event, at_ms);
+        if (count == event->count)
+            continue;
+        if (copy == NULL) {
+            copy = arena_alloc(mem, n * sizeof(*copy));
+            memcpy(copy, past->loud.items, n * sizeof(*copy));
+        }
+        char text[256];
+        failed_text(text, track, count);
+        copy[i].count = count;
+        copy[i].text = arena_string(mem, text);
+    }
+    return copy != NULL ? copy : past->loud.items;
 }

@@ -45,6 +45,7 @@ struct track {
     int64_t seq;
     bool broken;       /* a version was missing: wait for a whole one */
     int64_t untold_ms; /* events from then on are to be made again; 0: none are */
+    bool amid;         /* ... and events were made of states after that */
     int number;        /* in the order in which they came: colour and letter */
 };
 
@@ -127,5 +128,8 @@ void events_tell(struct past *past);
 void past_event_add(struct past *past, const struct moment_event *event);
 void past_events_forget(struct past *past, int64_t before_ms);
 size_t events_until(const struct events *events, int64_t at_ms);
+/* The loud ones to at_ms as they were then; in mem where that differs from what they came to be. */
+const struct moment_event *events_then(struct past *past, int64_t at_ms, size_t *ret_n,
+                                       struct arena *mem);
 
 #endif

@@ -639,14 +639,13 @@ const struct moment *past_moment(struct past *past, int64_t at_ms, int64_t windo
         .last_ms = past->last_ms,
         .window_ms = window_ms,
         .timeline_ms = timeline_ms,
-        .events = past->loud.items,
-        .n_events = events_until(&past->loud, at_ms),
         .traffic = past->quiet.items,
         .n_traffic = events_until(&past->quiet, at_ms),
     };
     snprintf(moment->store, sizeof(moment->store), "%s", past->store);
     if (moment->stale_ms != 0)
         snprintf(moment->trouble, sizeof(moment->trouble), "%s", past->trouble);
+    moment->events = events_then(past, at_ms, &moment->n_events, &moment->mem);
     nodes_make(past, moment);
     index_make(moment);
     lanes_make(past, moment);

@@ -152,6 +152,42 @@ START_TEST(each_thing_happened_once_whatever_came_first)
 }
 END_TEST
 
+/* Of the one event that tells of failures. */
+static int64_t failures(const struct moment *moment)
+{
+    int64_t n = 0;
+    ck_assert_uint_eq(count(moment, EVENT_FAILED), 1);
+    for (size_t i = 0; i < moment->n_events; i++)
+        n += moment->events[i].kind == EVENT_FAILED ? moment->events[i].count : 0;
+    return n;
+}
+
+/* One fails each second; what came to be known when is another matter. */
+START_TEST(failures_are_counted_once_and_not_before_they_were)
+{
+    static const int orders[][6] = {
+        {1, 2, 3, 4, 5, 6}, {6, 5, 4, 3, 2, 1}, {1, 6, 3, 2, 5, 4}, {1, 2, 6, 4, 3, 5}};
+    struct writer writer;
+    struct past *past = past_new("", 64 << 20);
+    writer_begin(&writer, 7, "alpha", NOW_MS);
+    tell_reading(past, &writer, NOW_MS, false);
+    for (int i = 0; i < 6; i++) {
+        writer.node.failed = orders[_i][i];
+        writer.node.beat_ms = NOW_MS + orders[_i][i] * T;
+        tell_reading(past, &writer, NOW_MS + 6 * T, false);
+        at(past, NOW_MS + 8 * T); /* somebody looks in between */
+    }
+    ck_assert_int_eq(failures(at(past, NOW_MS + 8 * T)), 6);
+    for (int i = 1; i <= 6; i++)
+        ck_assert_int_eq(failures(at(past, NOW_MS + i * T + 500)), i);
+    ck_assert_uint_eq(count(at(past, NOW_MS + 500), EVENT_FAILED), 0);
+    const struct moment *moment = at(past, NOW_MS + 1 * T);
+    ck_assert_str_eq(moment->events[moment->n_events - 1].text, "1 job failed on alpha");
+    writer_end(&writer);
+    past_free(past);
+}
+END_TEST
+
 /* ---- the feed's order, on a large cluster --------------------------------------------------- */
 
 /* Versions, kept until all readings are over; a node's one after the other, as a store has them. */
@@ -540,6 +576,7 @@ int main(void)
     Suite *suite = suite_create("past_facts");
     TCase *tcase = tcase_create("past_facts");
     tcase_add_loop_test(tcase, each_thing_happened_once_whatever_came_first, 0, 3);
+    tcase_add_loop_test(tcase, failures_are_counted_once_and_not_before_they_were, 0, 4);
     tcase_add_test(tcase, a_past_read_backwards_is_the_same);
     tcase_add_test(tcase, who_had_nothing_to_say_was_alive);
     tcase_add_test(tcase, who_died_was_silent_since_its_last_heartbeat);
