@@ -132,6 +132,16 @@ void area_fill(struct area area, uint32_t code, struct pen_style style)
             area_put(area, x, y, code, style);
 }
 
+void area_grey(struct area area)
+{
+    for (int y = 0; y < area.height; y++)
+        for (int x = 0; x < area.width; x++) {
+            struct cell *cell = cell_at(area, x, y);
+            cell->fore = ROLE_DIM;
+            cell->back = ROLE_TEXT;
+        }
+}
+
 /* ---- text ----------------------------------------------------------------------------------- */
 
 /* The next character of UTF-8 text; what is none is taken byte by byte as U+FFFD. */
@@ -193,6 +203,21 @@ int area_text(struct area area, int x, int y, struct pen_style style, const char
         x += columns;
     }
     return x - from;
+}
+
+int area_text_ends(struct area area, int x, int y, struct pen_style style, const char *text)
+{
+    size_t len = strlen(text), room = area.width > x ? (size_t)(area.width - x) : 0;
+    bool plain = true;
+    for (const char *c = text; *c != '\0'; c++)
+        plain = plain && (unsigned char)*c < 128;
+    if (len <= room || room < 4 || !plain)
+        return area_text(area, x, y, style, text);
+    size_t head = (room - 1) / 3, tail = room - 1 - head;
+    for (size_t i = 0; i < head; i++)
+        area_put(area, x + (int)i, y, (uint32_t)text[i], style);
+    area_put(area, x + (int)head, y, ELLIPSIS, style);
+    return (int)head + 1 + area_text(area, x + (int)head + 1, y, style, text + len - tail);
 }
 
 int area_print(struct area area, int x, int y, struct pen_style style, const char *format, ...)

@@ -72,8 +72,12 @@ struct pen_style {
 void area_put(struct area area, int x, int y, uint32_t code, struct pen_style style);
 /* Returns the columns it took. Cut at the area's edge, with an ellipsis where cut is true. */
 int area_text(struct area area, int x, int y, struct pen_style style, const char *text);
+/* The same; of what is too long the beginning and the end stay, as names are often told apart by
+ * their ends. Text of more than ASCII is cut as by area_text. */
+int area_text_ends(struct area area, int x, int y, struct pen_style style, const char *text);
 int area_print(struct area area, int x, int y, struct pen_style style, const char *format, ...)
     __attribute__((format(printf, 5, 6)));
+void area_grey(struct area area); /* what is there loses its colours */
 void area_fill(struct area area, uint32_t code, struct pen_style style);
 
 /* Eighths and the like, with ASCII where the grid wants it. value 0..1. */

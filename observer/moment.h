@@ -58,6 +58,12 @@ struct moment_lane {
     bool complete;             /* all ranges that ended by now have been read */
 };
 
+/* A lane's name never changes: it is the same at moments at which the lane was not known yet. */
+struct moment_name {
+    int64_t number;
+    const struct lane_name *name;
+};
+
 struct moment_queue {
     struct queue queue;
     int64_t submitted, waiting, held, running, done, failed, cancelled;
@@ -107,6 +113,8 @@ struct moment {
     int32_t *by_id;            /* their indices, ascending by id */
     struct moment_lane *lanes; /* by number */
     size_t n_lanes;
+    struct moment_name *names; /* by number: of all lanes ever heard of, earlier or later */
+    size_t n_names;
     struct moment_queue *queues; /* by name */
     size_t n_queues;
     const struct moment_event *events; /* the loud ones, oldest first, to at_ms */

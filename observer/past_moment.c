@@ -389,7 +389,11 @@ static void lanes_make(const struct past *past, struct moment *moment)
 {
     struct holdings all = holdings_gather(past, moment);
     moment->lanes = arena_alloc(&moment->mem, (past->n_lanes + 1) * sizeof(*moment->lanes));
+    moment->names = arena_alloc(&moment->mem, (past->n_lanes + 1) * sizeof(*moment->names));
     for (size_t i = 0; i < past->n_lanes; i++) {
+        const struct lane_track *track = past->lanes[i];
+        if (track->named)
+            moment->names[moment->n_names++] = (struct moment_name){track->number, &track->name};
         const struct lane_state *state = lane_at(past->lanes[i], moment->at_ms);
         if (state != NULL && past->lanes[i]->named)
             lane_make(moment, &all, past->lanes[i], state, &moment->lanes[moment->n_lanes++]);

@@ -6,6 +6,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "observer/array.h"
+
 char *text_count(char text[TEXT_BYTES], int64_t n)
 {
     char digits[32];
@@ -84,9 +86,9 @@ char *text_lane(char text[2 * TEXT_BYTES], const struct lane_name *name)
 
 char *text_id(char text[ID_TEXT_BYTES], const struct moment *moment, int64_t id)
 {
-    for (size_t i = 0; i < moment->n_lanes; i++)
-        if (moment->lanes[i].number == id_lane(id))
-            return id_format(text, &moment->lanes[i].name, id_seq(id));
+    size_t at = ARRAY_BELOW(moment->names, moment->n_names, number, id_lane(id));
+    if (at < moment->n_names && moment->names[at].number == id_lane(id))
+        return id_format(text, moment->names[at].name, id_seq(id));
     snprintf(text, ID_TEXT_BYTES, "%d:%" PRId64, id_lane(id), id_seq(id));
     return text;
 }

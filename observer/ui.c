@@ -10,6 +10,7 @@
 
 #include <ctype.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -669,12 +670,12 @@ static void scrubber_draw(struct ui *ui, const struct moment *moment, struct are
         enum event_kind kind = moment->events[i].kind;
         bool loud = kind == EVENT_NODE_DIED || kind == EVENT_RESCUED || kind == EVENT_STORE_LOST;
         if (loud)
-            area_put(bar, (int)((double)(moment->events[i].at_ms - first_ms) * scale), 0, '!',
+            area_put(bar, (int)lround((double)(moment->events[i].at_ms - first_ms) * scale), 0, '!',
                      (struct pen_style){ROLE_BAD, ROLE_TEXT, STYLE_BOLD});
     }
     if (ui->diff_ms != 0)
-        area_put(bar, (int)((double)(ui->diff_ms - first_ms) * scale), 0, 'd', strong);
-    area_put(bar, (int)((double)(shown_ms(ui) - first_ms) * scale), 0,
+        area_put(bar, (int)lround((double)(ui->diff_ms - first_ms) * scale), 0, 'd', strong);
+    area_put(bar, (int)lround((double)(shown_ms(ui) - first_ms) * scale), 0,
              area.grid->ascii ? 'O' : 0x25cf, (struct pen_style){ROLE_WARN, ROLE_TEXT, STYLE_BOLD});
 }
 
@@ -740,15 +741,11 @@ static void changes_draw(struct ui *ui, struct area area)
     diff_base_free(base);
 }
 
-/* The last picture stays, grey, when the store is gone. */
-static void grey(struct area area)
+/* Why what is shown is old. */
+static void trouble_draw(const struct moment *moment, struct area area)
 {
-    for (int y = 0; y < area.height; y++)
-        for (int x = 0; x < area.width; x++) {
-            struct cell *cell = &area.grid->cells[(area.y + y) * area.grid->width + area.x + x];
-            cell->fore = ROLE_DIM;
-            cell->back = ROLE_TEXT;
-        }
+    area_print(area, 0, 0, (struct pen_style){ROLE_BAD, ROLE_TEXT, STYLE_BOLD},
+               "the datastore cannot be read: %s", moment->trouble);
 }
 
 void ui_draw(struct ui *ui, struct grid *grid)
@@ -770,12 +767,13 @@ void ui_draw(struct ui *ui, struct grid *grid)
     else
         view_of(ui->view)->draw(moment, &ui->focus, ui->states[ui->view], ui->view_area);
     if (moment->stale_ms != 0) {
-        grey(ui->view_area);
-        area_print(area_rows(all, grid->height - foot, 1), 0, 0,
-                   (struct pen_style){ROLE_BAD, ROLE_TEXT, STYLE_BOLD},
-                   "the datastore cannot be read: %s", moment->trouble);
-        if (foot == 1)
+        area_grey(ui->view_area); /* the last picture stays */
+        if (foot == 1 && ui->mode == MODE_NORMAL && !is_told(ui)) {
+            trouble_draw(moment, area_rows(all, grid->height - 1, 1));
             return;
+        }
+        if (foot == 2)
+            trouble_draw(moment, area_rows(all, grid->height - 2, 1));
     } else if (scrubber) {
         scrubber_draw(ui, moment, area_rows(all, grid->height - 2, 1));
     }

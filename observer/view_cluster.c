@@ -114,10 +114,12 @@ static void ranges_draw(const struct moment *moment, const struct node *node, st
         ids += node->ranges[i].range.b - node->ranges[i].range.a;
     const struct range *first = &node->ranges[0].range;
     char id[ID_TEXT_BYTES], last[TEXT_BYTES] = "", count[TEXT_BYTES];
+    struct pen_style plain = {ROLE_TEXT, ROLE_TEXT, 0};
+    text_id(id, moment, first->a);
     if (first->b - first->a > 1)
         snprintf(last, sizeof(last), "-%" PRId64, id_seq(first->b - 1));
-    int x = area_print(cell, 0, 0, (struct pen_style){ROLE_TEXT, ROLE_TEXT, 0}, "%s%s",
-                       text_id(id, moment, first->a), last);
+    int x = text_columns(id) > cell.width ? area_text_ends(cell, 0, 0, plain, id)
+                                          : area_print(cell, 0, 0, plain, "%s%s", id, last);
     if (node->n_ranges > 1)
         area_print(cell, x, 0, (struct pen_style){ROLE_DIM, ROLE_TEXT, 0}, " and %zu more, %s ids",
                    node->n_ranges - 1, text_short(count, (double)ids));

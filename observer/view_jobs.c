@@ -177,7 +177,11 @@ static void cell_draw(void *ctx, size_t row, size_t column, struct area cell)
             area_put(cell, 0, 0, '*', (struct pen_style){ROLE_WARN, ROLE_TEXT, STYLE_BOLD});
         break;
     case ID:
-        right_text(cell, plain, text_id(text, page->moment, job->id));
+        text_id(text, page->moment, job->id);
+        if (text_columns(text) > cell.width)
+            area_text_ends(cell, 0, 0, plain, text);
+        else
+            right_text(cell, plain, text);
         break;
     case STATE:
         state_draw(page->moment, job, cell);
@@ -290,7 +294,7 @@ static void attempt_put(struct lines *lines, const struct moment *moment,
     int32_t node = moment_node_index(moment, attempt->node);
     line_print(lines, "", "run %d on %s at %s, %s: %s%s%s", attempt->run,
                node >= 0 ? moment->nodes[node].node.name : "a node that is gone",
-               text_clock(at, attempt->started_ms),
+               text_when(at, attempt->started_ms, moment->at_ms),
                text_span(took, attempt->finished_ms - attempt->started_ms),
                attempt->interrupted ? "interrupted"
                : attempt->timed_out ? "timed out"
@@ -358,7 +362,16 @@ static void state_put(struct lines *lines, const struct moment *moment, const st
                                                              : job_state_name(job->state));
     if (!moment->live)
         line_print(lines, "as of", "%s; what came later is not shown (L: live)",
-                   text_clock(at, moment->at_ms));
+                   text_when(at, moment->at_ms, moment->last_ms));
+}
+
+/* Who runs it says its state; here, who ran it last, or found out how it ended. */
+static void node_put(struct lines *lines, const struct moment *moment, const struct job *job)
+{
+    int32_t node = moment_node_index(moment, job->node);
+    if (job->node != 0 && !runs(moment, job))
+        line_print(lines, "node", "%s",
+                   node >= 0 ? moment->nodes[node].node.name : "one that is gone");
 }
 
 static void times_put(struct lines *lines, const struct moment *moment, const struct job *job)
@@ -409,6 +422,7 @@ static void detail_draw(const struct moment *moment, const struct focus *focus,
     if (job->spec != NULL)
         spec_put(&lines, moment, job->spec);
     times_put(&lines, moment, job);
+    node_put(&lines, moment, job);
     if (job->ending != NULL)
         ending_put(&lines, moment, job->ending);
     state->detail_last = lines.n > area.height ? lines.n - area.height : 0;

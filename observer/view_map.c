@@ -502,8 +502,8 @@ static void other_draw(struct canvas canvas, int high)
         canvas.area = area_rows(area, 1, 1);
     } else {
         char name[2 * TEXT_BYTES];
-        area_text(area_columns(area, 0, NAME - 1), 2, 0, (struct pen_style){ROLE_TITLE, 0, 0},
-                  text_lane(name, &canvas.lane->name));
+        area_text_ends(area_columns(area, 0, NAME - 1), 2, 0, (struct pen_style){ROLE_TITLE, 0, 0},
+                       text_lane(name, &canvas.lane->name));
         canvas.area = area_columns(area, NAME, area.width - NAME);
     }
     struct layout layout = layout_of((struct span){1, end_of(canvas.lane)}, canvas.area.width, 1);

@@ -88,7 +88,7 @@ static void cell_draw(void *ctx, size_t row, size_t column, struct area cell)
     struct pen_style plain = {ROLE_TEXT, ROLE_TEXT, 0};
     char text[TEXT_BYTES];
     if (column == QUEUE) {
-        area_text(cell, 0, 0, plain, queue->queue.name);
+        area_text_ends(cell, 0, 0, plain, queue->queue.name);
         return;
     }
     if (column == STATE) {

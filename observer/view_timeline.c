@@ -109,12 +109,18 @@ static void axis_draw(const struct moment *moment, struct area area)
 {
     char text[TEXT_BYTES];
     struct area line = plot_of(area);
+    int end = 0;
     for (int i = 0; i < 5; i++) {
         int64_t at_ms = moment->at_ms - moment->timeline_ms * (4 - i) / 4;
         text_clock(text, at_ms);
         int x = (line.width - 1) * i / 4, len = text_columns(text);
         x = i == 0 ? 0 : i == 4 ? line.width - len : x - len / 2;
+        /* The ends are always told, of the others as many as there is room for. */
+        bool room = x > 0 && x > end && (i == 4 || x + len < line.width - len);
+        if (i > 0 && !room)
+            continue;
         area_text(line, x, 0, dim, text);
+        end = x + len;
     }
     area_print(area, 0, 0, dim, "%s", text_span(text, moment->timeline_ms));
 }

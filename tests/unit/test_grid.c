@@ -38,6 +38,30 @@ START_TEST(texts_are_cut_with_an_ellipsis)
 }
 END_TEST
 
+START_TEST(names_keep_their_ends)
+{
+    static const struct {
+        const char *text, *drawn;
+        int width;
+        bool ascii;
+    } cases[] = {{"queue-0007:12", "queue-0007:12", 13, false},
+                 {"queue-0007:12", "que…0007:12", 11, false},
+                 {"queue-0007:12", "q~:12", 5, true},
+                 {"queue-0007:12", "qu…", 3, false},
+                 {"日本語日本語:12", "日本…", 6, false}};
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct grid *grid = grid_new(cases[i].width, 1, cases[i].ascii);
+        int columns = area_text_ends(grid_area(grid), 0, 0, style, cases[i].text);
+        char *got = grid_text(grid);
+        ck_assert_int_le(columns, cases[i].width);
+        got[strcspn(got, "\n")] = '\0';
+        ck_assert_str_eq(got, cases[i].drawn);
+        free(got);
+        grid_free(grid);
+    }
+}
+END_TEST
+
 START_TEST(wide_characters_take_two_columns_or_none)
 {
     ck_assert_int_eq(text_columns("漢字"), 4);
@@ -197,6 +221,7 @@ int main(void)
     Suite *suite = suite_create("grid");
     TCase *tcase = tcase_create("grid");
     tcase_add_test(tcase, texts_are_cut_with_an_ellipsis);
+    tcase_add_test(tcase, names_keep_their_ends);
     tcase_add_test(tcase, wide_characters_take_two_columns_or_none);
     tcase_add_test(tcase, half_a_wide_character_is_none);
     tcase_add_test(tcase, what_is_no_utf8_is_replaced);

@@ -129,6 +129,100 @@ START_TEST(times_of_other_days_say_the_day)
 }
 END_TEST
 
+/* A lane's name is known at moments at which the lane was not, yet. */
+START_TEST(ids_have_names_at_all_times)
+{
+    struct past *past = past_new("", 1 << 20);
+    struct lane lane = {.number = 3, .name = {.queue = "mail"}, .head = id_make(3, 1)};
+    lane.tail = lane.head;
+    lane.name.priority = PRIORITY_DEFAULT;
+    ck_assert(past_add_reading(
+        past, &(struct past_reading){.at_ms = 900000, .lanes = &lane, .n_lanes = 1}));
+    char text[ID_TEXT_BYTES];
+    for (int64_t at_ms = 800000; at_ms <= 1000000; at_ms += 200000) {
+        const struct moment *moment = past_moment(past, at_ms, 60000, 0, false);
+        ck_assert_uint_eq(moment->n_lanes, at_ms > 900000);
+        ck_assert_str_eq(text_id(text, moment, id_make(3, 12)), "mail:12");
+        ck_assert_str_eq(text_id(text, moment, id_make(4, 12)), "4:12");
+    }
+    past_free(past);
+}
+END_TEST
+
+/* Where the dot of the scrubber is, in columns after the first time; -1: nowhere. */
+static int dot_at(struct screen *screen, int *ret_end)
+{
+    show(screen);
+    const struct cell *row = &screen->grid->cells[28 * 100];
+    int dot = -1;
+    *ret_end = 0;
+    for (int x = 0; x < 100; x++) {
+        dot = row[x].code == 0x25cf ? x : dot;
+        *ret_end = row[x].code == 0x25cf || row[x].code == 0x2500 ? x : *ret_end;
+    }
+    return dot;
+}
+
+START_TEST(the_end_of_time_is_at_the_end_of_its_line)
+{
+    struct screen screen;
+    int end;
+    screen_open(&screen, &few, false);
+    for (int ms = 0; ms < 200; ms++) {
+        ui_clock(screen.ui, screen.now_ms + 7 * ms);
+        ui_stop_at(screen.ui, screen.now_ms + 7 * ms);
+        int dot = dot_at(&screen, &end);
+        ck_assert_int_eq(dot, end);
+    }
+    screen_close(&screen);
+}
+END_TEST
+
+/* The store is gone: why stands in the last row, but for what is asked or typed there. */
+START_TEST(what_is_typed_is_seen_though_the_store_is_lost)
+{
+    struct screen screen;
+    screen_open(&screen, &many, true);
+    ui_clock(screen.ui, screen.now_ms + 60000);
+    expect(&screen, "the datastore cannot be read");
+    type(&screen, "/n1");
+    expect(&screen, "/n1_");
+    press(&screen, KEYS_ESC);
+    expect(&screen, "the datastore cannot be read");
+    type(&screen, "P");
+    expect(&screen, "(y/n)");
+    press(&screen, 'n');
+    expect(&screen, "nothing was done");
+    ui_clock(screen.ui, screen.now_ms + 90000);
+    expect(&screen, "the datastore cannot be read");
+    type(&screen, " ");
+    ui_clock(screen.ui, screen.now_ms + 120000);
+    expect(&screen, "the datastore cannot be read");
+    expect(&screen, "? help");
+    screen_close(&screen);
+}
+END_TEST
+
+/* Each stands alone, whatever room there is. */
+START_TEST(times_of_the_timeline_stand_apart)
+{
+    struct screen screen;
+    screen_open(&screen, &few, false);
+    type(&screen, "3");
+    for (int width = 40; width <= 130; width++) {
+        grid_free(screen.grid);
+        screen.grid = grid_new(width, 30, false);
+        show(&screen);
+        char *drawn = grid_text(screen.grid);
+        for (const char *c = strchr(drawn, ':'); c != NULL; c = strchr(c + 1, ':'))
+            ck_assert_msg(c - drawn < 6 || c[3] != ':' || c[6] != ':', "width %d:\n%s", width,
+                          drawn);
+        free(drawn);
+    }
+    screen_close(&screen);
+}
+END_TEST
+
 START_TEST(each_key_does_something_or_says_why_not)
 {
     size_t n;
@@ -579,6 +673,10 @@ int main(void)
     TCase *tcase = tcase_create("ui");
     tcase_add_loop_test(tcase, each_key_does_something_or_says_why_not, 0, 2);
     tcase_add_test(tcase, times_of_other_days_say_the_day);
+    tcase_add_test(tcase, ids_have_names_at_all_times);
+    tcase_add_test(tcase, the_end_of_time_is_at_the_end_of_its_line);
+    tcase_add_test(tcase, what_is_typed_is_seen_though_the_store_is_lost);
+    tcase_add_test(tcase, times_of_the_timeline_stand_apart);
     tcase_add_test(tcase, lines_take_all_characters);
     tcase_add_test(tcase, no_key_means_two_things);
     tcase_add_test(tcase, help_lists_every_key);
