@@ -151,10 +151,11 @@ struct ds_insert {
  * a chunk with its own index, id and count; `cut` where that is not all of it, `last` only with the
  * last row of a chunk that is the last. So what is presented may have gaps, for the caller to fill
  * with chunks of their own. A row is not there when its id has none, or one that stands for no
- * job of the submit: with token 0, VOID or cancelled (by `disown`). Ids without a row get a VOID
- * row first: so an insert that was cut, or that is still under way, adds nothing to a gap any more
- * (it is refused there, and its sender takes new ids). A VOID row with a token is there: it stands
- * for a job that was refused for its key. */
+ * job of the submit: VOID (put there by a node, say, with a token of its own), or cancelled with
+ * the token 0 (by `disown`). Ids without a row get a VOID row first: so an insert that was cut, or
+ * that is still under way, adds nothing to a gap any more (it is refused there, and its sender
+ * takes new ids). A VOID row with a token below 0 is there: it stands for a job that was refused
+ * for its key. */
 struct ds_submit_find {
     const char *submit;
     struct submit_chunk *ret_chunks;

@@ -215,7 +215,9 @@ static bool chunk_row_there(struct memory_call *call, int64_t id)
     const struct row *row = row_find(call->store, id);
     if (row == NULL)
         return insert_row(call, &none, id) != 0;
-    return row->job.token != 0 || (row->job.state != JOB_VOID && row->job.state != JOB_CANCELLED);
+    if (row->job.state == JOB_VOID)
+        return row->job.token < 0; /* else it is of a node, or whoever gave the id up */
+    return row->job.token != 0 || row->job.state != JOB_CANCELLED;
 }
 
 /* Adds the runs of the chunk's rows that are there to `runs`; how many. */

@@ -247,9 +247,10 @@ static void found_add(struct finding *finding, struct submit_chunk chunk)
 static bson_t *there_query(const struct submit_chunk *chunk)
 {
     return BCON_NEW("_id", "{", "$gte", BCON_INT64(chunk->id), "$lt",
-                    BCON_INT64(chunk->id + chunk->count), "}", "$or", "[", "{", "token", "{", "$ne",
+                    BCON_INT64(chunk->id + chunk->count), "}", "$or", "[", "{", "token", "{", "$lt",
                     BCON_INT64(0), "}", "}", "{", "state", "{", "$nin", "[", BCON_UTF8("void"),
-                    BCON_UTF8("cancelled"), "]", "}", "}", "]");
+                    BCON_UTF8("cancelled"), "]", "}", "}", "{", "state", BCON_UTF8("cancelled"),
+                    "token", "{", "$ne", BCON_INT64(0), "}", "}", "]");
 }
 
 static int there_count(struct mongo_call *call, const struct submit_chunk *chunk, int64_t *ret_n)

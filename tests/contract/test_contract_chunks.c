@@ -80,7 +80,8 @@ CONTRACT_TEST(an_insert_of_a_chunk_again_completes_it, s)
     struct ds_step part = {.kind = DS_INSERT,
                            .insert = {.jobs = jobs, .n_jobs = 3, .chunk = &chunk}};
     ck_assert_int_eq(do_step(s, &part), 0);
-    struct job none = {.id = id + 4, .state = JOB_VOID, .run = 1, .type = "void"};
+    struct job none = {
+        .id = id + 4, .state = JOB_VOID, .type = "", .token = 4711}; /* a node's: its id */
     ck_assert_int_eq(insert_row(s, &none), 0);
     struct ds_step whole = {.kind = DS_INSERT,
                             .insert = {.jobs = jobs, .n_jobs = 6, .chunk = &chunk}};
