@@ -25,7 +25,7 @@ struct cluster_torture {
 /* Counts, all of them; so that they can be added up as an array. */
 struct cluster_tally {
     uint64_t events, simulated_ms;
-    uint64_t steps, starts, acked, cancelled;
+    uint64_t steps, starts, acked, told, cancelled;
     uint64_t crashes, freezes, stops, fenced, buried, interrupted, voided;
     uint64_t holes, stalls, deaf, reordered, busy, lost_ends, long_jobs, never_jobs, killed_nodes;
     uint64_t drifting; /* nodes started with a clock that runs wrong */

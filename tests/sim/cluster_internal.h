@@ -17,6 +17,7 @@ enum {
     GONE_MAX = 16,
     LATE_MAX = 256,
     SUBMIT_BATCH = 8,
+    UNIQUE_KEYS = 3,
     WITNESS_ENDS = 24,
     CANCELS_TOLD = 16,
     LEASE_MS = 4000,
@@ -94,6 +95,9 @@ struct submitter {
     int32_t lane; /* of the present batch */
     const char *type;
     bool reserved; /* the batch has ids */
+    bool refused;  /* its one job, which has a key */
+    bool asked;    /* for that: who holds the key */
+    int64_t owner; /* that job; 0: nobody any more */
     struct submission batch[SUBMIT_BATCH];
     size_t n;
 };
@@ -108,6 +112,7 @@ struct job_seen_end {
 /* What is known of a job from outside the store, by its token. */
 struct witness {
     int64_t acked_id;     /* of an accepted submit; 0: not accepted */
+    int64_t told_id;      /* of the job that had its key, told in its place; 0: not */
     int32_t run;          /* highest run started */
     int64_t starter;      /* the node that started it */
     uint8_t killed_nodes; /* how many */
@@ -136,6 +141,7 @@ struct cluster {
     int64_t next_token, next_node;
     struct witness *witnesses; /* by token; tokens_max */
     int64_t tokens_max;
+    int64_t key_ids[UNIQUE_KEYS]; /* the job that was the last one to take it */
     int64_t *unwell; /* nodes that died, gave up, were stopped at once or buried: I7 exempts them */
     size_t n_unwell;
     uint64_t chaos_ms, tend_ms, outage_until_ms, slow_until_ms;
@@ -208,6 +214,7 @@ struct fate {
 };
 struct fate fate_of(const struct cluster *cluster, const struct job *job);
 int32_t attempts_of(int64_t token);
+int key_of(const struct cluster *cluster, int64_t token); /* -1: none */
 
 /* cluster_truth.c */
 void truth_started(struct cluster *cluster, const struct job *job);

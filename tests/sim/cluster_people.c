@@ -2,7 +2,9 @@
  * right.
  *
  * A submitter reserves and inserts in two steps, and may die or sleep in between: a hole. What it
- * was told is there counts as accepted, and must come to an outcome (I3, I9). One thread. */
+ * was told is there counts as accepted, and must come to an outcome (I3, I9); so must the job of
+ * another that it was told of because that one has the key. It goes about a refused key as
+ * cli/submit_send.c does. One thread. */
 #include <assert.h>
 #include <inttypes.h>
 #include <string.h>
@@ -10,6 +12,7 @@
 #include "datastore/random.h"
 #include "tests/sim/cluster_internal.h"
 
+enum { NAP_MS = 4000, LONG_SLEEP_MS = 40000 }; /* before and after nodes give up on an id */
 enum { PATIENCE_MS = 1800 * 1000, TEND_MS = 500, REST_MS = 64000, HOUR_MS = 3600 * 1000 };
 
 /* ---- jobs ---------------------------------------------------------------- */
@@ -33,12 +36,29 @@ struct fate fate_of(const struct cluster *cluster, const struct job *job)
     return fate;
 }
 
+int key_of(const struct cluster *cluster, int64_t token)
+{
+    uint64_t rng = cluster->plan.seed * 131 + (uint64_t)token;
+    return random_below(&rng, 1000) < cluster->plan.keys ? (int)random_below(&rng, UNIQUE_KEYS)
+                                                         : -1;
+}
+
 /* ---- submitters ---------------------------------------------------------------- */
+
+/* A job with a key is a batch of its own. */
+static size_t keyed_apart(const struct cluster *cluster, size_t n)
+{
+    size_t i = 1;
+    while (i < n && key_of(cluster, cluster->next_token) < 0 &&
+           key_of(cluster, cluster->next_token + (int64_t)i) < 0)
+        i++;
+    return i;
+}
 
 static void batch_begin(struct cluster *cluster, struct submitter *s)
 {
     s->n = 1 + cluster_below(cluster, SUBMIT_BATCH);
-    s->n = s->n < s->left ? s->n : s->left;
+    s->n = keyed_apart(cluster, s->n < s->left ? s->n : s->left);
     s->left -= s->n;
     s->lane = cluster->lanes[cluster_below(cluster, cluster->n_lanes)];
     s->type = cluster_below(cluster, 3) == 0 && !cluster->plan.one_burst ? "noop" : "exec";
@@ -68,6 +88,9 @@ static void ids_reserve(struct cluster *cluster, struct submitter *s)
 static void inserted(struct cluster *cluster, struct submitter *s, const struct ds_insert *insert)
 {
     size_t left = 0;
+    s->refused = insert->ret_rc[0] != 0 && key_of(cluster, s->batch[0].token) >= 0;
+    if (s->refused)
+        return;
     for (size_t i = 0; i < s->n; i++) {
         if (insert->ret_rc[i] != 0) {
             s->batch[left++] = s->batch[i];
@@ -80,12 +103,16 @@ static void inserted(struct cluster *cluster, struct submitter *s, const struct 
     s->reserved = false;
 }
 
+static const char *const unique_keys[UNIQUE_KEYS] = {"one", "two", "three"};
+
 static void rows_insert(struct cluster *cluster, struct submitter *s)
 {
     struct job jobs[SUBMIT_BATCH];
     struct job_spec specs[SUBMIT_BATCH];
     for (size_t i = 0; i < s->n; i++) {
-        specs[i] = (struct job_spec){.max_attempts = attempts_of(s->batch[i].token)};
+        int key = key_of(cluster, s->batch[i].token);
+        specs[i] = (struct job_spec){.max_attempts = attempts_of(s->batch[i].token),
+                                     .key = key >= 0 ? unique_keys[key] : NULL};
         jobs[i] = (struct job){.id = s->batch[i].id,
                                .run = 1,
                                .type = s->type,
@@ -99,6 +126,62 @@ static void rows_insert(struct cluster *cluster, struct submitter *s)
     if (step.rc == 0)
         inserted(cluster, s, &step.insert);
     arena_release(&run.mem);
+}
+
+static void batch_drop(struct submitter *s)
+{
+    s->reserved = s->refused = s->asked = false;
+}
+
+static void owner_ask(struct cluster *cluster, struct submitter *s)
+{
+    struct ds_step step = {
+        .kind = DS_JOBS_READ,
+        .jobs_read = {.key = unique_keys[key_of(cluster, s->batch[0].token)], .rows_max = 1}};
+    struct ds_run run = {.steps = &step, .n_steps = 1};
+    uint64_t wait_ms;
+    store_step(cluster, NULL, &run, 0, &wait_ms);
+    s->asked = step.rc == 0;
+    if (s->asked)
+        s->owner = step.jobs_read.ret_n > 0 ? step.jobs_read.ret_jobs[0].id : 0;
+    arena_release(&run.mem);
+}
+
+/* Its own id becomes void; where that cannot be, or nobody has the key any more, it sends again. */
+static void owner_tell(struct cluster *cluster, struct submitter *s)
+{
+    int64_t token = s->batch[0].token;
+    struct job none = {.id = s->batch[0].id,
+                       .state = JOB_VOID,
+                       .run = 1,
+                       .type = "void",
+                       .token = s->owner != 0 ? -token : 0};
+    struct ds_step step = {.kind = DS_INSERT, .insert = {.jobs = &none, .n_jobs = 1}};
+    struct ds_run run = {.steps = &step, .n_steps = 1};
+    uint64_t wait_ms;
+    store_step(cluster, NULL, &run, 0, &wait_ms);
+    if (step.rc == 0) {
+        if (s->owner != 0 && step.insert.ret_rc[0] == 0) {
+            cluster->witnesses[token].told_id = s->owner;
+            cluster->tally.told++;
+            s->n = 0;
+        }
+        batch_drop(s);
+    }
+    arena_release(&run.mem);
+}
+
+/* Before any step of a batch that has ids: it dies and another one goes on, or it sleeps. */
+static void submitter_trouble(struct cluster *cluster, struct submitter *s)
+{
+    cluster->tally.holes++;
+    if (cluster_below(cluster, 2) == 0) {
+        s->n = 0;
+        batch_drop(s);
+    } else {
+        bool long_one = cluster->plan.keys > 0 && cluster_below(cluster, 2) == 0;
+        s->due_ms += long_one ? LONG_SLEEP_MS : NAP_MS;
+    }
 }
 
 static void submitter_fire(struct cluster *cluster, struct submitter *s)
@@ -116,11 +199,11 @@ static void submitter_fire(struct cluster *cluster, struct submitter *s)
     } else if (!s->reserved) {
         ids_reserve(cluster, s);
     } else if (cluster_trouble(cluster, cluster->plan.holes)) {
-        cluster->tally.holes++;
-        if (cluster_below(cluster, 2) == 0)
-            s->n = 0, s->reserved = false; /* it dies; another one goes on */
-        else
-            s->due_ms += 4000;
+        submitter_trouble(cluster, s);
+    } else if (s->refused && !s->asked) {
+        owner_ask(cluster, s);
+    } else if (s->refused) {
+        owner_tell(cluster, s);
     } else {
         rows_insert(cluster, s);
     }
@@ -366,6 +449,24 @@ static void accepted_check(struct cluster *cluster)
     }
 }
 
+/* Who was told the job that has its key can count on that one like on its own. */
+static void told_check(struct cluster *cluster)
+{
+    for (int64_t token = 1; token < cluster->tokens_max; token++) {
+        int64_t id = cluster->witnesses[token].told_id;
+        const struct ledger_row *row = id != 0 ? ledger_check_row(cluster->check, id) : NULL;
+        if (id == 0)
+            continue;
+        if (row == NULL || !row->there || row->state == JOB_VOID ||
+            key_of(cluster, row->token) != key_of(cluster, token))
+            ledger_check_break(cluster->check, "I9: job %" PRId64 ", told for its key, is none",
+                               id_seq(id));
+        else if (!job_state_finished(row->state))
+            ledger_check_break(cluster->check,
+                               "I3: job %" PRId64 ", told for its key, has no outcome", id_seq(id));
+    }
+}
+
 static bool pool_holds(const struct ds_lanes_read *lanes, int64_t id)
 {
     for (size_t i = 0; i < lanes->ret_n; i++)
@@ -436,12 +537,14 @@ bool cluster_finish(struct cluster *cluster)
         !(all_submitted(cluster) && cluster->n_late == 0 && ledger_check_drained(cluster->check))) {
         if (cluster->now_ms > until_ms) {
             accepted_check(cluster);
+            told_check(cluster);
             ledger_check_break(cluster->check, "I3: something is left to do for ever");
         }
         if (!cluster_step(cluster))
             return false;
     }
     accepted_check(cluster);
+    told_check(cluster);
     cluster->stopping = true;
     for (size_t i = 0; i < cluster->plan.nodes; i++) {
         cluster->members[i].restart_ms = NEVER;

@@ -98,6 +98,19 @@ static const char *wrong(const struct cluster *cluster, const struct witness *wi
     }
 }
 
+/* A row that is new has its key to itself among the unfinished. */
+static void key_check(struct cluster *cluster, int64_t id, const struct ledger_row *row)
+{
+    int key = row->state != JOB_VOID ? key_of(cluster, row->token) : -1;
+    if (key < 0)
+        return;
+    int64_t last = cluster->key_ids[key];
+    if (last != 0 && !job_state_finished(ledger_check_row(cluster->check, last)->state))
+        ledger_check_break(cluster->check, "I2: jobs %" PRId64 " and %" PRId64 " have one key",
+                           id_seq(last), id_seq(id));
+    cluster->key_ids[key] = id;
+}
+
 void truth_changed(void *ctx, int64_t id, const struct ledger_row *before,
                    const struct ledger_row *after)
 {
@@ -108,6 +121,7 @@ void truth_changed(void *ctx, int64_t id, const struct ledger_row *before,
             (after->state != JOB_QUEUED || after->run != 1 || witness == NULL))
             ledger_check_break(cluster->check, "job %" PRId64 " was not submitted like that",
                                id_seq(id));
+        key_check(cluster, id, after);
         return;
     }
     if (before->state != JOB_QUEUED || witness == NULL)

@@ -50,6 +50,13 @@ mutant(interrupted_for_ever 1000 datastore/job_steps.c
 mutant(token_ignored 1000 datastore/memory_jobs.c
     [[->job.token == job->token ? 0 : ERR_DUPLICATE]] [[->job.token == 0 ? ERR_DUPLICATE : 0]])
 
+mutant(keys_ignored 1000 datastore/memory_jobs.c
+    [[if (keyed_job(job) && tfind(&(struct row){.job = *job}, &store->unique, key_compare) != NULL)]]
+    [[if (false)]])
+mutant(owner_of_any_key 1000 datastore/memory_jobs.c
+    [[(unfinished(job) && job->spec != NULL && text_matches(read->key, job->spec->key))]]
+    [[(unfinished(job) && job->spec != NULL)]])
+
 # --- what the node keeps to ---
 mutant(return_number_forgotten 1000 node/ledger.c
     [[hold->returning = pen->lane->r + 1;]] [[hold->returning = 0;]])

@@ -126,6 +126,7 @@ struct cluster_plan plan_draw(uint64_t seed)
     draw_trouble(&plan, &rng);
     uint64_t other = ~seed; /* so that it changes nothing else of what a seed stands for */
     plan.crowd = one_in(&other, 2);
+    plan.keys = one_in(&other, 3) ? 300 : 0;
     if (one_in(&rng, 4))
         return plan;
     static const uint64_t every_ms[] = {500, 2000, 6000};
@@ -177,6 +178,7 @@ static const struct plan_field fields[] = {
     FIELD(chaos_ms, 0),
     FIELD(drift_ppm, 0),
     FIELD(killers, 0),
+    FIELD(keys, 0),
     FIELD(never_jobs, 0),
     FIELD(long_jobs, 0),
     FIELD(lost_ends, 0),

@@ -76,6 +76,7 @@ struct cluster_plan {
     uint64_t long_jobs;         /* jobs: they take 10,000 times as long as the shortest */
     uint64_t never_jobs;        /* jobs: nobody can run them */
     uint64_t killers;           /* jobs: they kill their node */
+    uint64_t keys;              /* jobs: they have one of three unique keys */
     uint64_t weather[WEATHERS]; /* steps */
 
     uint64_t chaos_ms;           /* one of these within each so many ms, about */

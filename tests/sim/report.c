@@ -8,9 +8,10 @@ static void events_print(FILE *out, uint64_t seeds, const struct cluster_tally *
     fprintf(out, "seeds %" PRIu64 ", events %" PRIu64 ", steps %" PRIu64 ", simulated hours %.1f\n",
             seeds, total->events, total->steps, (double)total->simulated_ms / 3600e3);
     fprintf(out,
-            "jobs: accepted %" PRIu64 ", started %" PRIu64 ", interrupted %" PRIu64
-            ", cancelled %" PRIu64 ", voided %" PRIu64 "\n",
-            total->acked, total->starts, total->interrupted, total->cancelled, total->voided);
+            "jobs: accepted %" PRIu64 ", told for their keys %" PRIu64 ", started %" PRIu64
+            ", interrupted %" PRIu64 ", cancelled %" PRIu64 ", voided %" PRIu64 "\n",
+            total->acked, total->told, total->starts, total->interrupted, total->cancelled,
+            total->voided);
     fprintf(out,
             "nodes: crashes %" PRIu64 ", freezes %" PRIu64 ", stops %" PRIu64 ", buried %" PRIu64
             ", fenced %" PRIu64 ", with wrong clocks %" PRIu64 "\n",
