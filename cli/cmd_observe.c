@@ -103,6 +103,18 @@ static bool keys_take(struct observer *observer)
     return false;
 }
 
+/* What there is to say when no more can be read of a recording. */
+static void replay_over(struct observer *observer, int rc)
+{
+    observer->replayed = true;
+    if (rc < 0)
+        ui_tell(observer->ui, "%s", observer->damage.text);
+    else
+        ui_tell(observer->ui, "%s",
+                replay_full(observer->replay) ? "the recording ended at its limit"
+                                              : "this is the end of the recording");
+}
+
 /* Takes in some more of a recording. In how many ms there is more to do. */
 static uint64_t replay_tick(struct observer *observer)
 {
@@ -118,13 +130,7 @@ static uint64_t replay_tick(struct observer *observer)
                 replay_part(observer->replay) * 100);
         return 0;
     }
-    observer->replayed = true;
-    if (rc < 0)
-        ui_tell(observer->ui, "%s", observer->damage.text);
-    else
-        ui_tell(observer->ui, "%s",
-                replay_full(observer->replay) ? "the recording ended at its limit"
-                                              : "this is the end of the recording");
+    replay_over(observer, rc);
     return 0;
 }
 
@@ -195,12 +201,37 @@ static int loop(struct observer *observer, struct interrupt *interrupt)
     return CLI_OK;
 }
 
+/* A file or a terminal that is no good is no datastore that cannot be reached. */
+static int file_fail(const struct error *err)
+{
+    int status = cli_status_of(err->code);
+    return cli_error(status == CLI_UNREACHABLE ? CLI_FAILED : status, "%s", err->text);
+}
+
+/* Of a recording that holds nothing there is nothing to be shown: CLI_OK, or a status after the
+ * error was printed. */
+static int replay_begin(struct observer *observer)
+{
+    int rc = 1;
+    while (rc > 0 && replay_last_ms(observer->replay) == 0)
+        rc = replay_step(observer->replay, observer->past, &observer->damage);
+    if (rc < 0 && replay_last_ms(observer->replay) == 0)
+        return file_fail(&observer->damage);
+    ui_end_at(observer->ui, replay_last_ms(observer->replay));
+    if (rc <= 0)
+        replay_over(observer, rc);
+    return CLI_OK;
+}
+
 static int observe(struct observer *observer)
 {
     struct error err = {0};
     struct interrupt interrupt;
+    int begun = observer->replay != NULL ? replay_begin(observer) : CLI_OK;
+    if (begun != CLI_OK)
+        return begun;
     if (term_open(&err) < 0)
-        return cli_fail(&err);
+        return file_fail(&err);
     interrupt_open(&interrupt);
     int status = loop(observer, &interrupt);
     interrupt_close(&interrupt);
@@ -211,13 +242,6 @@ static int observe(struct observer *observer)
 }
 
 /* ---- once ----------------------------------------------------------------------------------- */
-
-/* A file that is no good is no datastore that cannot be reached. */
-static int file_fail(const struct error *err)
-{
-    int status = cli_status_of(err->code);
-    return cli_error(status == CLI_UNREACHABLE ? CLI_FAILED : status, "%s", err->text);
-}
 
 /* All of the recording; CLI_OK, or a status after the error was printed. */
 static int once_replay(struct observer *observer)

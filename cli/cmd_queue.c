@@ -118,8 +118,10 @@ const struct cli_command queue_list_command = {
     .words = "queue list",
     .operands = "",
     .summary = "List queues with their counts",
-    .notes = "waiting: not yet with a node; held: with a node, ended ones of ranges under way\n"
-             "included. A job counts as done, failed or cancelled once its range has ended.",
+    .notes =
+        "waiting: not yet with a node, those cancelled meanwhile included; held: with a node,\n"
+        "ended ones of ranges under way included. A job counts as done, failed or cancelled\n"
+        "once its range has ended.",
     .example = "  stint queue list --json",
     .json = true,
     .run = list_run,

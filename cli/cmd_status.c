@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "cli/cli.h"
 #include "cli/node_print.h"
@@ -34,6 +35,37 @@ static void print_json(const struct now *now)
     json_close(&json);
 }
 
+static int note_compare(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* Why jobs wait that no node takes; a queue's lanes have that in common. */
+static void print_notes(const struct view *view)
+{
+    enum { NOTES_SHOWN = 5 };
+    size_t n = 0, told = 0;
+    char **notes = calloc(view->n_lanes + 1, sizeof(*notes));
+    if (notes == NULL)
+        abort();
+    for (size_t i = 0; i < view->n_lanes; i++) {
+        notes[n] = view_unserved(view, &view->lanes[i]);
+        n += notes[n] != NULL;
+    }
+    qsort(notes, n, sizeof(*notes), note_compare);
+    for (size_t i = 0; i < n; i++) {
+        if (i > 0 && strcmp(notes[i], notes[i - 1]) == 0)
+            continue;
+        if (told++ < NOTES_SHOWN)
+            printf("\nNote: %s.\n", notes[i]);
+    }
+    if (told > NOTES_SHOWN)
+        printf("\nNote: jobs wait for %zu more reasons of this kind.\n", told - NOTES_SHOWN);
+    for (size_t i = 0; i < n; i++)
+        free(notes[i]);
+    free(notes);
+}
+
 static void print_screen(const struct now *now)
 {
     const struct moment *moment = now->moment;
@@ -46,12 +78,7 @@ static void print_screen(const struct now *now)
     queues_print_table(moment);
     if (moment->n_live == 0)
         printf("\nNo node is running; start one with `stint node start`.\n");
-    for (size_t i = 0; i < now->view.n_lanes; i++) {
-        char *why = view_unserved(&now->view, &now->view.lanes[i]);
-        if (why != NULL)
-            printf("\nNote: %s.\n", why);
-        free(why);
-    }
+    print_notes(&now->view);
 }
 
 static int run(struct cli *cli)

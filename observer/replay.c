@@ -284,7 +284,7 @@ int replay_step(struct replay *replay, struct past *past, struct error *err)
         return error_set(err, rc, "%s: nothing can be read of it: %.200s", replay->path,
                          inner.text);
     return error_set(err, rc, "%s: what can be read ends at %s: %.200s", replay->path,
-                     text_clock(clock, replay->last_ms), inner.text);
+                     text_when(clock, replay->last_ms, ANY_DAY), inner.text);
 }
 
 int64_t replay_last_ms(const struct replay *replay)

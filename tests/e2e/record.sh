@@ -143,3 +143,9 @@ nodes_of "$WORK/out" | grep -q '^alpha waiting' || fail "nothing is told: $(cat 
 head -c $((size - 5)) "$WORK/run.stint" >"$WORK/part.stint"
 expect_status 1 stint observe --replay "$WORK/part.stint" --once
 nodes_of "$WORK/out" | grep -q '^alpha' || fail "nothing is told: $(cat "$WORK/out")"
+
+say "where nothing can be read of one, nothing is shown, in a terminal either"
+begin=$((8 + 16 + $(od -An -tu4 -j 12 -N 4 "$WORK/run.stint")))
+head -c $((begin + 20)) "$WORK/run.stint" >"$WORK/nothing.stint"
+expect_status 1 stint observe --replay "$WORK/nothing.stint"
+grep -q "nothing can be read of it" "$WORK/err" || fail "it says: $(cat "$WORK/err")"
