@@ -135,6 +135,12 @@ size_t bells_of(const struct bell_want *want)
 
 /* ---- whom that concerns ---------------------------------------------------------------------- */
 
+/* Is it about a lane, for those who may claim there? */
+static bool for_claimers(const struct bell_want *want)
+{
+    return want->whom == BELL_LANE || want->whom == BELL_PASS_ON;
+}
+
 static bool holds_name(const char (*names)[LIMIT_NAME_BYTES + 1], size_t n, const char *name)
 {
     for (size_t i = 0; i < n; i++)
@@ -161,7 +167,7 @@ static bool concerns(const struct node *node, const struct bell_want *want, cons
 {
     if (node->doorbell[0] == '\0' || node->state == NODE_DEAD)
         return false;
-    if (want->whom == BELL_LANE || want->whom == BELL_PASS_ON)
+    if (for_claimers(want))
         return may_claim(node, want, queue);
     return want->whom == BELL_ALL || node->id == want->node;
 }
@@ -174,8 +180,7 @@ size_t bells_pick(const struct bell_want *want, const char *queue, const struct 
         if (!concerns(&nodes[i], want, queue))
             continue;
         ret_picked[n_picked++] = &nodes[i];
-        bool lane = want->whom == BELL_LANE || want->whom == BELL_PASS_ON;
-        if (!lane || nodes[i].state == NODE_WAITING) {
+        if (!for_claimers(want) || nodes[i].state == NODE_WAITING) {
             const struct node *other = ret_picked[preferred];
             ret_picked[preferred++] = &nodes[i];
             ret_picked[n_picked - 1] = other;
@@ -318,7 +323,7 @@ static size_t want_serve(struct bells *bells, const struct bell_want *want, cons
     size_t preferred;
     size_t n = bells_pick(want, queue, bells->nodes, bells->n_nodes, picked, &preferred);
     size_t rung = 0;
-    if (want->whom == BELL_LANE || want->whom == BELL_PASS_ON) {
+    if (for_claimers(want)) {
         rung = ring_some(bells, picked, preferred, want->count, now_ms);
         if (want->whom == BELL_LANE && want->count > preferred)
             rung += ring_some(bells, picked + preferred, n - preferred, want->count - preferred,
@@ -362,7 +367,7 @@ size_t bells_ran(struct bells *bells, const struct ds_run *run, uint64_t now_ms,
         }
         if (bells->n_nodes == 0)
             continue;
-        if (wants[i].whom == BELL_LANE || wants[i].whom == BELL_PASS_ON)
+        if (for_claimers(&wants[i]))
             queue = queue_of(bells, wants[i].lane, read, ctx);
         rung += want_serve(bells, &wants[i], queue, now_ms);
     }
