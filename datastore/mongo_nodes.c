@@ -270,7 +270,7 @@ int mongo_node_delete(struct mongo_call *call)
     return dead_only(call, id, rc, n);
 }
 
-/* Those with ids past `after` (or not past it), added to what was read. */
+/* Those that the query finds, by id, added to what was read. */
 static int nodes_add(struct mongo_call *call, bson_t *query, size_t *capacity, size_t *seen)
 {
     struct ds_nodes_read *read = &call->step->nodes_read;
@@ -301,6 +301,31 @@ static int nodes_add(struct mongo_call *call, bson_t *query, size_t *capacity, s
     return rc;
 }
 
+/* The part of the circle past `after`, then the rest of it. */
+static int circle_add(struct mongo_call *call, size_t *capacity, size_t *seen)
+{
+    struct ds_nodes_read *read = &call->step->nodes_read;
+    bson_t *past = BCON_NEW("_id", "{", "$gt", BCON_INT64(read->after), "}");
+    int rc = nodes_add(call, past, capacity, seen);
+    if (rc < 0 || read->ret_n >= read->max)
+        return rc;
+    bson_t *up_to = BCON_NEW("_id", "{", "$lte", BCON_INT64(read->after), "}");
+    return nodes_add(call, up_to, capacity, seen);
+}
+
+/* By id, brought into the circle's order. */
+static void circle_turn(struct mongo_call *call)
+{
+    struct ds_nodes_read *read = &call->step->nodes_read;
+    size_t n = read->ret_n, first = 0;
+    while (first < n && read->ret_nodes[first].id <= read->after)
+        first++;
+    struct node *turned = arena_alloc(call->mem, (n + 1) * sizeof(*turned));
+    for (size_t i = 0; i < n; i++)
+        turned[i] = read->ret_nodes[(first + i) % n];
+    read->ret_nodes = turned;
+}
+
 int mongo_nodes_read(struct mongo_call *call)
 {
     struct ds_nodes_read *read = &call->step->nodes_read;
@@ -314,10 +339,17 @@ int mongo_nodes_read(struct mongo_call *call)
     }
     if (read->max == 0)
         return nodes_add(call, bson_new(), &capacity, &seen);
-    bson_t *past = BCON_NEW("_id", "{", "$gt", BCON_INT64(read->after), "}");
-    int rc = nodes_add(call, past, &capacity, &seen);
-    if (rc < 0 || read->ret_n >= read->max)
-        return rc;
-    bson_t *up_to = BCON_NEW("_id", "{", "$lte", BCON_INT64(read->after), "}");
-    return nodes_add(call, up_to, &capacity, &seen);
+    /* Every idle node reads a circle now and then: while they are few, by one request. */
+    int rc = 0;
+    bool at_once = call->store->circle_nodes < read->max;
+    if (at_once)
+        rc = nodes_add(call, bson_new(), &capacity, &seen);
+    if (at_once && rc == 0 && read->ret_n < read->max) {
+        circle_turn(call);
+    } else if (rc == 0) {
+        read->ret_n = 0;
+        rc = circle_add(call, &capacity, &seen);
+    }
+    call->store->circle_nodes = read->ret_n;
+    return rc;
 }

@@ -57,6 +57,7 @@ struct mongo_store {
     int64_t clock_offset_ms; /* the server's UTC minus our CLOCK_BOOTTIME */
     int64_t clock_read_ms;   /* CLOCK_BOOTTIME then; 0: not yet */
     size_t row_bytes;        /* of the rows loaded lately, in the mean */
+    size_t circle_nodes;     /* records found when a circle of them was read last */
     struct error *err;       /* where trouble is told: the run's */
     struct error lost;       /* the server did not answer, in this call of `run`; code 0: it did */
     bool wrote;              /* a command of this step has changed something */
