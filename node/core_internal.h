@@ -261,8 +261,9 @@ struct core {
     size_t loaded_bytes; /* of all pages */
     struct call load;
     struct hold *load_hold;
-    bool load_outdated; /* a row that is just being loaded has changed since */
-    struct call again;  /* reads rows again, or voids holes */
+    bool load_outdated;  /* a row that is just being loaded has changed since */
+    bool claim_outdated; /* ... or one that the claim under way may have read */
+    struct call again;   /* reads rows again, or voids holes */
     struct page *again_page;
     size_t again_index, again_n;
     struct running *running; /* one for each slot */
@@ -369,6 +370,12 @@ int64_t holds_unstarted_before(const struct core *core, int32_t priority); /* th
 void holds_shed(struct core *core, int32_t lane); /* half of the longest unstarted tail goes */
 struct page *holds_find(const struct core *core, int64_t id, size_t *ret_index);
 void task_set(struct page *page, size_t index, size_t n, enum task_state state);
+/* A step that reads what a claim of `want` ids will grant, for its own run, behind the write that
+ * accepts it; false: not now. Its rows count only when that claim was acknowledged with it. */
+bool holds_load_make(struct core *core, const struct lane_view *lane, int64_t want,
+                     struct ds_step *ret_step);
+void holds_load_take(struct core *core, struct hold *hold, const struct ds_load *load,
+                     struct arena *mem); /* mem: where its rows are; taken with them */
 /* That row is said to have changed, and is not loaded: a load under way may show it as it was. */
 void holds_outdated(struct core *core, int64_t id);
 

@@ -23,7 +23,8 @@ enum {
     HOLE_ROWS_PER_MS = 100,
     HOLE_OLD_MS = 2000, /* no submitter is that slow as a rule: its rows may never come */
     VOIDS_MAX = 256,
-    DROP_MS_MAX = 100, /* a finished range waits that long for a claim to ride on */
+    CLAIM_LOAD_JOBS = 64, /* at most, in the claim's own run: it holds up others who write */
+    DROP_MS_MAX = 100,    /* a finished range waits that long for a claim to ride on */
 };
 
 static bool task_waits(uint8_t state)
@@ -241,9 +242,10 @@ static void page_append(struct hold *hold, struct page *page)
     hold->pages_last = page;
 }
 
-static void page_make(struct core *core, struct hold *hold, struct ds_run *run)
+/* mem: where the rows are; taken. */
+static void page_make(struct core *core, struct hold *hold, const struct ds_load *load,
+                      struct arena *mem)
 {
-    const struct ds_load *load = &run->steps[0].load;
     int64_t end = load->ret_next < hold->range.b ? load->ret_next : hold->range.b;
     assert(load->range.a == hold->next_load && end > hold->next_load);
     struct page *page = calloc(1, sizeof(*page));
@@ -254,8 +256,8 @@ static void page_make(struct core *core, struct hold *hold, struct ds_run *run)
         abort();
     *page = (struct page){.hold = hold, .first = hold->next_load, .n = n, .tasks = tasks};
     page->rows = rows;
-    page->mem = run->mem;
-    run->mem = (struct arena){0};
+    page->mem = *mem;
+    *mem = (struct arena){0};
     core->loaded_bytes += page->mem.bytes;
     memset(tasks, TASK_HOLE, n);
     count(page, TASK_HOLE, n, true);
@@ -283,13 +285,14 @@ static void loaded(struct ds_run *run, void *ctx)
     } else {
         call_ok(call);
         if (hold->state == HOLD_LIVE && hold->next_load < hold->range.b && !core->load_outdated)
-            page_make(core, hold, run);
+            page_make(core, hold, &run->steps[0].load, &run->mem);
     }
     arena_release(&run->mem);
 }
 
 void holds_outdated(struct core *core, int64_t id)
 {
+    core->claim_outdated = true;
     for (size_t i = 0; i < core->n_holds; i++)
         if (core->holds[i]->loading && range_holds(core->holds[i]->range, id))
             core->load_outdated = true;
@@ -327,6 +330,36 @@ static void load_start(struct core *core)
         .load = {.range = {.a = best->next_load, .b = best->range.b}, .rows_max = LIMIT_PAGE_JOBS},
     };
     call_issue(core, &core->load, 1, loaded);
+}
+
+/* ---- loading with the claim ------------------------------------------------------------------ */
+
+/* Where the jobs will start as soon as they are there, and are few: the rows come with the claim's
+ * own reply. Which ids it will grant is taken from the last look; what it read for nothing is
+ * forgotten. */
+bool holds_load_make(struct core *core, const struct lane_view *lane, int64_t want,
+                     struct ds_step *ret_step)
+{
+    bool idle = core->n_running < (size_t)core->self.slots && holds_unstarted(core, NULL) == 0;
+    if (!idle || want > CLAIM_LOAD_JOBS || !load_room(core, lane->name.priority))
+        return false;
+    int64_t first = lane->n_pool > 0 ? lane->pool[0].a : lane->head;
+    *ret_step = (struct ds_step){
+        .kind = DS_LOAD,
+        .independent = true,
+        .load = {.range = {.a = first, .b = first + want}, .rows_max = (size_t)want},
+    };
+    core->claim_outdated = false;
+    return true;
+}
+
+/* They were read after the own record named the range: whoever cancelled one of them before is seen
+ * in its row, and whoever does so later asks this node. */
+void holds_load_take(struct core *core, struct hold *hold, const struct ds_load *load,
+                     struct arena *mem)
+{
+    if (hold->state == HOLD_LIVE && load->range.a == hold->next_load)
+        page_make(core, hold, load, mem);
 }
 
 /* ---- reading again, and declaring holes void ------------------------------------------------- */

@@ -7,7 +7,7 @@
  *
  *   ADD     [node_add]                        record there or not: added again under the same id
  *   BEAT    [stints, node_write]              there or not: written again with a higher beat
- *   CLAIM   [stints, claim, node_write]       granted but not accepted: burial gives it back
+ *   CLAIM   [stints, claim, node_write, load] granted but not accepted: burial gives it back
  *   RETURN  [node_write(mark r+1), return r]  marked, not taken: burial returns it once, by number
  *   DROP    [entry_drop]                      gone or not
  *   broken  reads own record and lane back, learns which steps were applied, goes on from there
@@ -292,17 +292,19 @@ static struct hold *granted(struct core *core, struct lane_view *lane,
     return hold_add(core, entry->last, lane);
 }
 
-static void claimed(struct core *core, const struct ds_claim *claim)
+/* NULL: it granted nothing. */
+static struct hold *claimed(struct core *core, const struct ds_claim *claim)
 {
     struct lane_view *lane = core->pen.lane;
     lane->backlog = claim->ret_backlog;
     lane->seen_at_ms = core_now(core);
     lane->used_at_ms = core_now(core);
-    if (range_count(claim->ret_range) == 0)
+    if (range_count(claim->ret_range) == 0) {
         lane->backlog = 0; /* nothing to be had: wait for the next look */
-    else
-        granted(core, lane,
-                &(struct lane_entry){.g = claim->g + 1, .last = claim->ret_range, .r = lane->r});
+        return NULL;
+    }
+    return granted(core, lane,
+                   &(struct lane_entry){.g = claim->g + 1, .last = claim->ret_range, .r = lane->r});
 }
 
 static void return_taken(struct core *core)
@@ -339,9 +341,15 @@ static void claim_reply(struct core *core)
         pen_break(core, rc);
         return;
     }
-    claimed(core, &claim->claim);
+    /* Whoever was asked about meanwhile may have been read before; by this reply's own requests the
+     * rows are not older. */
+    const struct ds_step *load = step_of(&core->pen, DS_LOAD);
+    bool loaded = load != NULL && load->rc == 0 && !core->claim_outdated;
+    struct hold *hold = claimed(core, &claim->claim);
     pen_idle(core);
     write_reply(core, &write->node_write);
+    if (hold != NULL && loaded)
+        holds_load_take(core, hold, &load->load, &core->pen.call.run.mem);
 }
 
 static void return_reply(struct core *core)
@@ -623,6 +631,8 @@ static void claim_start(struct core *core, struct lane_view *lane, int64_t want)
     /* Where nobody commits a run at once the jobs would wait for it: the next heartbeat has it. */
     if (!core->config.wake_unsure)
         history_make(core);
+    if (holds_load_make(core, lane, want, &pen->call.steps[pen->n_steps]))
+        pen->n_steps++;
     pen->call.run.urgent = true;
     call_issue(core, &pen->call, pen->n_steps, pen_done);
 }
