@@ -336,12 +336,12 @@ static void load_start(struct core *core)
 
 /* Where the jobs will start as soon as they are there, and are few: the rows come with the claim's
  * own reply. Which ids it will grant is taken from the last look; what it read for nothing is
- * forgotten. */
+ * forgotten. (Of a crowd hardly anybody would guess right, and all would keep the store busy.) */
 bool holds_load_make(struct core *core, const struct lane_view *lane, int64_t want,
                      struct ds_step *ret_step)
 {
     bool idle = core->n_running < (size_t)core->self.slots && holds_unstarted(core, NULL) == 0;
-    if (!idle || want > CLAIM_LOAD_JOBS || !load_room(core, lane->name.priority))
+    if (!idle || core->crowd || want > CLAIM_LOAD_JOBS || !load_room(core, lane->name.priority))
         return false;
     int64_t first = lane->n_pool > 0 ? lane->pool[0].a : lane->head;
     *ret_step = (struct ds_step){
