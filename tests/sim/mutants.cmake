@@ -95,8 +95,6 @@ mutant(cancels_forgotten 1000 node/core.c
     [[task_cancelled(core, page, index);]] [[(void)index;]])
 mutant(loads_from_before_a_cancel 10000 node/holds.c
     [[core->load_outdated = true;]] [[core->load_outdated = false;]])
-mutant(claims_from_before_a_cancel 10000 node/holds.c
-    [[core->claim_outdated = true;]] [[core->claim_outdated = false;]])
 mutant(rows_of_other_claims 1000 node/holds.c
     [[load->range.a == hold->next_load)]] [[true)]])
 mutant(names_taken_twice 1000 datastore/memory_records.c
