@@ -64,7 +64,7 @@ mongodb_launch()
         echo "$$ ${stat[19]}" >pid.new && mv pid.new pid && shift && exec "$@"
         ' launch "$folder" "$@" </dev/null >>"$folder/log" 2>&1) &
     disown $!
-    mongodb_within 10 [ -e "$folder/pid" ]
+    mongodb_within 60 [ -e "$folder/pid" ]
 }
 
 # mongodb_settled FOLDER COMMAND...: waits until COMMAND succeeds; 1, with the log, when the server
@@ -84,19 +84,28 @@ mongodb_settled()
     mongodb_running "$folder"
 }
 
-# mongodb_free_port: prints a port that nobody uses; outside of those that the kernel gives away, so
-# that it is still free when a server comes back to it.
+# mongodb_free_port FOLDER: prints a port that nobody uses, and writes it into FOLDER/port. It is
+# outside of those that the kernel gives away, and nobody else is given it as long as that file is
+# there: so it is still free when the server has started at last, or comes back to it.
 mongodb_free_port()
 {
-    local port hex try
-    for ((try = 0; try < 1000; try++)); do
-        port=$((20000 + (RANDOM * 32768 + RANDOM) % 12000))
-        printf -v hex ':%04X' "$port"
-        grep -q "^ *[0-9]*: [0-9A-F]*$hex " /proc/net/tcp /proc/net/tcp6 2>/dev/null && continue
-        echo "$port"
-        return
-    done
-    return 1
+    local claims=$mongodb_cache/ports claim port hex try
+    mkdir -p "$claims" || return
+    (
+        flock 9
+        for claim in "$claims"/[0-9]*; do
+            [ ! -e "$claim" ] || [ -e "$(<"$claim")/port" ] || rm -f "$claim"
+        done
+        for ((try = 0; try < 1000; try++)); do
+            port=$((20000 + (RANDOM * 32768 + RANDOM) % 12000))
+            printf -v hex ':%04X' "$port"
+            [ ! -e "$claims/$port" ] || continue
+            grep -q "^ *[0-9]*: [0-9A-F]*$hex " /proc/net/tcp /proc/net/tcp6 2>/dev/null && continue
+            echo "$1" >"$claims/$port" && echo "$port" >"$1/port" && echo "$port"
+            exit
+        done
+        exit 1
+    ) 9>"$claims/lock"
 }
 
 # mongodb_family PID: it and all its descendants.
@@ -130,7 +139,7 @@ mongodb_kill()
     kill -s "$signal" $family 2>/dev/null
     [ "$signal" = KILL ] || return 0
     for member in $family; do
-        [ -z "${began[$member]}" ] || mongodb_within 20 mongodb_gone "$member" "${began[$member]}" ||
+        [ -z "${began[$member]}" ] || mongodb_within 60 mongodb_gone "$member" "${began[$member]}" ||
             { mongodb_say "$folder: process $member does not end"; return 1; }
     done
 }
@@ -174,8 +183,9 @@ mongodb_new()
     shift 3
     [[ $folder == /* ]] || { mongodb_say "$folder: not an absolute path"; return 1; }
     [ ! -e "$folder/kind" ] || { mongodb_say "$folder: has a server already"; return 1; }
-    [ "$port" -ne 0 ] || port=$(mongodb_free_port) || return
-    mkdir -p "$folder" && echo "$port" >"$folder/port" && : >"$folder/options" || return
+    mkdir -p "$folder" || return
+    [ "$port" -ne 0 ] || port=$(mongodb_free_port "$folder") || return
+    echo "$port" >"$folder/port" && : >"$folder/options" || return
     [ $# -eq 0 ] || printf '%s\n' "$@" >"$folder/options"
     echo "$kind" >"$folder/kind"
 }
@@ -242,7 +252,7 @@ mongodb_standby_start()
         mongodb_start_again "$folder" &&
         mongodb_sql "$primary" "ALTER SYSTEM SET synchronous_standby_names = '*'" \
             "SELECT pg_reload_conf()" >/dev/null &&
-        mongodb_within 30 mongodb_synchronous "$primary"
+        mongodb_within 100 mongodb_synchronous "$primary"
 }
 
 # mongodb_synchronous FOLDER: a standby of it has everything, and commits wait for it.

@@ -38,9 +38,9 @@ say "1. a high priority overtakes what was claimed of a low one"
 } >mixed
 submit --jsonl mixed --priority 7 --cwd "$WORK" >/dev/null
 start_node one --slots 1
-wait_until 60 lines_at_least low 1
+wait_until 200 lines_at_least low 1
 high=$(submit --priority 0 -- true)
-wait_until 60 is_done "$high"
+wait_until 100 is_done "$high"
 [ "$(wc -l <low)" -lt 20 ] || fail "job $high came after $(wc -l <low) of lower priority"
 kill_node one
 stint job cancel default/7:1-700 >/dev/null
@@ -48,14 +48,14 @@ stint job cancel default/7:1-700 >/dev/null
 say "2. a paused queue starts nothing more, and does not hold up others"
 {
     jobs 600 true
-    jobs 100 'echo >>slow; sleep 0.2'
+    jobs 100 'echo >>slow; sleep 1'
 } >mixed
 submit --queue slow --jsonl mixed --cwd "$WORK" >/dev/null
 start_node two --slots 1 --queue slow --queue other
-wait_until 60 lines_at_least slow 1
+wait_until 200 lines_at_least slow 1
 stint queue pause slow
 other=$(submit --queue other -- true)
-wait_until 30 is_done "$other"
+wait_until 100 is_done "$other"
 at_pause=$(wc -l <slow)
 [ "$at_pause" -lt 50 ] || fail "$at_pause jobs of the paused queue had started"
 # Ten more for the other queue, one after another, are time enough for a wrong start.
@@ -65,7 +65,7 @@ for ((i = 0; i < 10; i++)); do
 done
 [ "$(wc -l <slow)" -le $((at_pause + 1)) ] || fail "the paused queue went on"
 stint queue resume slow
-wait_until 30 lines_at_least slow $((at_pause + 5))
+wait_until 100 lines_at_least slow $((at_pause + 3))
 kill_node two
 stint job cancel slow:1-700 >/dev/null
 
@@ -77,7 +77,7 @@ for ((i = 0; i < 200; i++)); do printf '{"argv":["sleep","100"]}\n'; done >>long
 submit --queue long --jsonl long >/dev/null
 start_node three --slots 100 --queue long
 wait_jobs 0 long:1-200
-wait_until "$(pick 20 20 20 90)" running 100
+wait_until 90 running 100
 kill_node three
 stint job cancel long:201-400 >/dev/null
 
@@ -88,12 +88,12 @@ say "4. who serves one queue only gets of it, though the other node holds more o
 } >mixed
 submit --queue big --jsonl mixed >/dev/null
 start_node four --slots 1 --queue big --queue small
-wait_until 60 job_is big:600 state 'done'
+wait_until 200 job_is big:600 state 'done'
 {
     jobs 600 true
     jobs 60 'sleep 2'
 } >mixed
 submit --queue small --priority 0 --jsonl mixed >/dev/null
-wait_until 60 job_is small/0:600 state 'done'
+wait_until 200 job_is small/0:600 state 'done'
 start_node five --slots 1 --queue small
-wait_until 60 node_state_is five working
+wait_until 90 node_state_is five working

@@ -17,12 +17,12 @@ expect_refusal 5 stint job cancel 999
 
 tree=tree-$E2E_MARK
 job=$(submit -- "$HELPERS/helper_tree" "$tree" "$WORK/ready")
-wait_until 20 test -e "$WORK/ready"
+wait_until 100 test -e "$WORK/ready"
 [ "$(marked "$tree" | wc -l)" -eq 6 ] || fail "not the six processes expected: $(marked "$tree")"
 expect_status 0 stint job cancel "$job"
-wait_until 20 none_marked "$tree"
+wait_until 100 none_marked "$tree"
 expect_job "$job" state cancelled
-expect_status 1 stint wait --timeout 10s "$job"
+expect_status 1 stint wait --timeout 100s "$job"
 
 say "the node goes on"
 after=$(submit -- true)

@@ -45,7 +45,7 @@ is_still()
 screen_check()
 {
     if [ "${STINT_GOLDEN:-}" = write ]; then
-        wait_until 60 is_still
+        wait_until 100 is_still
         still=1
         { printf '== %s\n' "$1" && cat "$WORK/kept"; } >>"$casts/$name.screens"
         return
@@ -53,7 +53,7 @@ screen_check()
     awk -v label="== $1" '/^== / { inside = $0 == label; next } inside' \
         "$casts/$name.screens" >"$WORK/kept"
     [ -s "$WORK/kept" ] || fail "$name: no screen '$1' is kept"
-    holds_within 30 is_as_kept ||
+    holds_within 100 is_as_kept ||
         fail "$name, $1: $(diff "$WORK/kept" "$WORK/shown" | head -n 20)"
 }
 

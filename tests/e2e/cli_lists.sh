@@ -83,7 +83,7 @@ runs()
 {
     job_is "$job" state running
 }
-wait_until 20 runs
+wait_until 100 runs
 [ "$(stint jobs --json --state running | json_fields id node)" = "$job"$'\t'one ] || fail "running"
 [ "$(count_jobs --state queued --queue default)" -eq 0 ] || fail "a running job is no queued one"
 touch "$GO"

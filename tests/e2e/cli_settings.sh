@@ -104,7 +104,7 @@ id_there()
 {
     [ -s out ]
 }
-wait_until 20 id_there
+wait_until 100 id_there
 kill -INT $waiter
 status=0
 wait $waiter || status=$?

@@ -126,7 +126,7 @@ two_there()
 {
     [ "$(stint job list --json --queue slow 2>/dev/null | wc -l)" -eq 2 ]
 }
-wait_until 20 two_there
+wait_until 100 two_there
 printf 'three\n' >&8
 exec 8>&-
 wait $submitter || fail "slow: status $?"
@@ -141,7 +141,7 @@ some_there()
 {
     [ "$(stint job list --json --queue cut --limit 1 2>/dev/null | wc -l)" -eq 1 ]
 }
-wait_until 20 some_there
+wait_until 100 some_there
 kill -INT $submitter
 status=0
 wait $submitter || status=$?

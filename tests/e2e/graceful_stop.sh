@@ -12,7 +12,7 @@ say "1. running jobs end, the rest goes back"
 start_node one --slots 2
 seq 1 20 >"$WORK/lines"
 submit --each "$WORK/lines" -- sh -c "$script" {} >/dev/null
-wait_until 20 lines_at_least "$RUNS" 2
+wait_until 100 lines_at_least "$RUNS" 2
 kill -TERM "${node_pid[one]}"
 touch "$GO"
 node_ended one 0
@@ -35,7 +35,7 @@ rm "$GO"
 : >"$RUNS"
 start_node three --slots 1 --stop-timeout 300ms
 job=$(submit -- sh -c "$script")
-wait_until 20 lines_at_least "$RUNS" 1
+wait_until 100 lines_at_least "$RUNS" 1
 stop_node three
 expect_job "$job" state queued
 expect_job "$job" run 2
@@ -51,7 +51,7 @@ rm "$GO"
 stop_node four
 start_node five --slots 1 --stop-timeout 10m
 job=$(submit -- sh -c "$script")
-wait_until 20 lines_at_least "$RUNS" 1
+wait_until 100 lines_at_least "$RUNS" 1
 kill -TERM "${node_pid[five]}"
 said_stopping()
 {
@@ -59,7 +59,7 @@ said_stopping()
         kill -INT "${node_pid[five]}" 2>/dev/null
     pid_gone "${node_pid[five]}"
 }
-wait_until 30 said_stopping
+wait_until 100 said_stopping
 node_ended five 0
 expect_job "$job" state queued
 expect_job "$job" interruptions 1

@@ -363,6 +363,23 @@ children_of()
         { pid = $1; sub(/.*\) /, ""); if ($2 == parent) print pid }'
 }
 
+# freeze PID: stops it; when this returns none of its threads moves. 1: it has ended.
+freeze()
+{
+    kill -STOP "$1" 2>/dev/null && holds_within 100 stands_still "$1" && kill -0 "$1" 2>/dev/null
+}
+
+stands_still()
+{
+    ! cat "/proc/$1/task/"*/stat 2>/dev/null | grep -qvE '\) [TZX] '
+}
+
+# holds_lock PID: on a store that is a file.
+holds_lock()
+{
+    grep -qE "FLOCK +ADVISORY +WRITE +$1 " /proc/locks
+}
+
 lines_at_least()
 {
     [ -e "$1" ] && [ "$(wc -l <"$1")" -ge "$2" ]
@@ -415,7 +432,7 @@ end_everything()
     nodes_end || status=1
     { wait; } 2>/dev/null
     # Jobs may outlive a killed node by a second, of a machine that has time for them.
-    holds_within 60 none_marked "$E2E_MARK" || {
+    holds_within 100 none_marked "$E2E_MARK" || {
         left=$(marked "$E2E_MARK")
         printf 'processes left behind:\n'
         for pid in $left; do

@@ -14,7 +14,7 @@ start_proxy()
     "$HELPERS/helper_mongo_proxy" "127.0.0.1:$2" "$WORK/$1.report" "$WORK/$1.control" \
         >"$WORK/$1.out" 2>&1 </dev/null &
     proxy_pid[$1]=$!
-    wait_until 10 grep -q '^port [0-9]' "$WORK/$1.out"
+    wait_until 100 grep -q '^port [0-9]' "$WORK/$1.out"
 }
 
 port_of()
@@ -26,7 +26,7 @@ port_of()
 tell()
 {
     printf '%s\n' "$2" >"$WORK/$1.control"
-    wait_until 10 grep -qx "$3 $2" "$WORK/$1.out"
+    wait_until 100 grep -qx "$3 $2" "$WORK/$1.out"
 }
 
 # counted NAME WHAT N: a new report of NAME says so.
@@ -41,7 +41,7 @@ counted()
 request='\x2b\0\0\0\x01\0\0\0\0\0\0\0\xdd\x07\0\0\0\0\0\0\0\x16\0\0\0\x02insert\0\x05\0\0\0jobs\0\0'
 ask()
 {
-    timeout 20 bash -c 'exec 9<>"/dev/tcp/127.0.0.1/$1" && printf "$2" >&9 && cat <&9' _ \
+    timeout 100 bash -c 'exec 9<>"/dev/tcp/127.0.0.1/$1" && printf "$2" >&9 && cat <&9' _ \
         "$(port_of "$1")" "$request" >"$WORK/answer" 2>"$WORK/ask.err"
     [ $? -ne 124 ] || fail "the connection did not end"
     [ ! -s "$WORK/answer" ] || fail "an answer from nowhere"
@@ -62,17 +62,17 @@ tell front 'cut_request insert:jobs 2' ok
 # The first goes on, the second does not.
 ask front &
 asking=$!
-wait_until 10 counted front insert:jobs 1
+wait_until 100 counted front insert:jobs 1
 tell front kill_all ok
 wait "$asking" || fail "the first request"
 ask front
-wait_until 10 counted front fired_cut_request 1
-wait_until 10 counted front fired_kill 1
-wait_until 10 counted front requests 2
+wait_until 100 counted front fired_cut_request 1
+wait_until 100 counted front fired_kill 1
+wait_until 100 counted front requests 2
 
 rm "$WORK/front.report"
 kill -USR1 "${proxy_pid[front]}"
-wait_until 10 test -e "$WORK/front.report"
+wait_until 100 test -e "$WORK/front.report"
 rm "$WORK/front.report"
 kill -TERM "${proxy_pid[front]}" "${proxy_pid[silent]}"
 kill -CONT "${proxy_pid[silent]}"

@@ -9,7 +9,7 @@ script='echo "$STINT_JOB_ID" >>"$RUNS"; until [ -e "$GO" ]; do sleep 0.05; done'
 start_node one --slots 1
 seq 1 5 >"$WORK/lines"
 submit --each "$WORK/lines" -- sh -c "$script" {} >/dev/null
-wait_until 20 lines_at_least "$RUNS" 1
+wait_until 100 lines_at_least "$RUNS" 1
 expect_status 0 stint node pause one --wait
 touch "$GO"
 node_state_is one paused || fail "one is $(node_state one)"
@@ -17,7 +17,7 @@ given_back()
 {
     stint node list --json | grep -q '"ranges": *\[\]'
 }
-wait_until 20 given_back
+wait_until 100 given_back
 [ "$(wc -l <"$RUNS")" -eq 1 ] || fail "a paused node started a job"
 [ "$(count_jobs --state queued)" -eq 4 ] || fail "$(count_jobs --state queued) queued instead of 4"
 start_node two
@@ -38,7 +38,7 @@ paused_now()
 {
     stint queue list --json | grep -q '"paused": *true'
 }
-wait_until 10 paused_now
+wait_until 100 paused_now
 expect_status 0 stint queue create other
 stop_node one
 start_node three --queue default --queue other

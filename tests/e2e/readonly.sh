@@ -7,7 +7,7 @@
 need_root "runs the program as another user"
 as_nobody()
 {
-    timeout --kill-after=5 60 setpriv --reuid=65534 --regid=65534 --clear-groups \
+    timeout --kill-after=5 120 setpriv --reuid=65534 --regid=65534 --clear-groups \
         env HOME=/nonexistent "$WORK/stint" "$@"
 }
 cp "$program" "$WORK/stint"

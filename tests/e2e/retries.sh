@@ -37,15 +37,16 @@ finished()
 }
 deaths=0
 for round in 1 2 3 4 5 6 7 8; do
-    echo none >"$NODE_PID"
-    "$program" node start --name "v$round" --slots 2 >"$WORK/v$round.log" 2>&1 </dev/null &
+    # It is written before the node is there: a job may begin at once.
+    # shellcheck disable=SC2016 # expanded by the inner bash
+    bash -c 'echo $$ >"$NODE_PID" && exec "$@"' node "$program" node start --name "v$round" --slots 2 \
+        >"$WORK/v$round.log" 2>&1 </dev/null &
     node_pid[v$round]=$!
-    echo "${node_pid[v$round]}" >"$NODE_PID"
     over()
     {
         pid_gone "${node_pid[v$round]}" || finished
     }
-    wait_until 60 over
+    wait_until 200 over
     finished && break
     { wait "${node_pid[v$round]}"; } 2>/dev/null
     unset "node_pid[v$round]"

@@ -17,7 +17,7 @@ start_node a --slots 2
 start_node b --slots 2
 incarnations >"$WORK/nodes_before"
 load_start
-wait_until 30 executed_past 40
+wait_until 100 executed_past 40
 sleep "0.$(printf '%03d' $((RANDOM % 1000)))"
 
 killed_ms=$(now_ms)
@@ -26,7 +26,7 @@ mongodb_promote "$WORK/standby" || fail "the standby is not promoted"
 say "    primary killed, standby promoted after $(($(now_ms) - killed_ms)) ms"
 recovered "$killed_ms" "failover"
 was=$(executions)
-wait_until 30 executed_past $((was + 40))
+wait_until 100 executed_past $((was + 40))
 
 load_check
 incarnations >"$WORK/nodes_after"

@@ -25,7 +25,7 @@ start_node b --slots 2
 incarnations >"$WORK/nodes_before"
 load_pause=0.3
 load_start 20 200
-wait_until 30 executed_past 40
+wait_until 100 executed_past 40
 
 full_ms=$(now_ms)
 dd if=/dev/zero of="$WORK/postgres/data/filler" bs=64k 2>/dev/null
@@ -34,7 +34,7 @@ said_full()
 {
     grep -qi 'full\|no space' "$WORK/load.err"
 }
-wait_until 60 said_full
+wait_until 100 said_full
 say "    after $(($(now_ms) - full_ms)) ms: $(grep -i 'full\|no space' "$WORK/load.err" | head -n 1)"
 sleep 8 # longer than a lease
 for node in a b; do
@@ -47,7 +47,7 @@ mongodb_running "$WORK/postgres" || fail "PostgreSQL has ended"
 recovered "$room_ms" "room again"
 # Ids that submits had taken before they failed have to be found empty first.
 was=$(executions)
-wait_until 60 executed_past $((was + 40))
+wait_until 100 executed_past $((was + 40))
 say "    room again: jobs that were waiting go on after $(($(now_ms) - room_ms)) ms"
 load_check again
 incarnations >"$WORK/nodes_after"

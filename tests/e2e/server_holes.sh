@@ -25,7 +25,7 @@ ids_taken()
 {
     [ "$(stint queue list --json | json_fields submitted)" -eq 304 ]
 }
-wait_until 20 ids_taken
+wait_until 100 ids_taken
 kill -KILL "$submitter"
 { wait "$submitter"; } 2>/dev/null
 

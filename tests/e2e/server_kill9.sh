@@ -12,7 +12,7 @@ outage()
 {
     local killed_ms was
     was=$(executions)
-    wait_until 30 executed_past "$was"
+    wait_until 100 executed_past "$was"
     sleep "0.$(printf '%03d' $((RANDOM % 500)))"
     killed_ms=$(now_ms)
     mongodb_kill "$1" || fail "cannot kill ${1##*/}"

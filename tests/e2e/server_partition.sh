@@ -27,7 +27,7 @@ other_apart()
 {
     [ "$(readlink /proc/self/ns/net)" != "$(readlink "/proc/$other/ns/net")" ]
 }
-wait_until 10 other_apart
+wait_until 100 other_apart
 there=(nsenter --net="/proc/$other/ns/net")
 ip link set lo up && "${there[@]}" ip link set lo up &&
     ip link add wire type veth peer name wire netns "$other" &&
@@ -51,16 +51,16 @@ lost_pid=${node_pid[lost]}
 job=$(submit --queue lost -- bash -c 'echo "$STINT_RUN" >>"$LONG"
     [ "$STINT_RUN" -gt 1 ] || exec sleep 1000')
 load_start 20 200
-wait_until 20 lines_at_least "$LONG" 1
-wait_until 30 executed_past 100
+wait_until 100 lines_at_least "$LONG" 1
+wait_until 100 executed_past 100
 
 cut_ms=$(now_ms)
 ip link set wire down
-wait_until 30 node_state_is lost dead
+wait_until 100 node_state_is lost dead
 say "    cut off; buried after $(($(now_ms) - cut_ms)) ms: $(node_cause lost)"
 grep -q "buried by stays" <<<"$(node_cause lost)" || fail "not buried by the other node"
 was=$(executions)
-wait_until 30 executed_past $((was + 40))
+wait_until 100 executed_past $((was + 40))
 kill -0 "$lost_pid" || fail "the node that was cut off has ended: $(cat "$WORK/lost.log")"
 [ "$(wc -l <"$LONG")" -eq 1 ] || fail "its own job runs somewhere, though nobody serves that queue"
 
@@ -70,7 +70,7 @@ anew()
 {
     [ "$(node_state lost)" != dead ] && lines_at_least "$LONG" 2
 }
-wait_until 60 anew
+wait_until 100 anew
 say "    healed; started anew and at work after $(($(now_ms) - healed_ms)) ms"
 kill -0 "$lost_pid" || fail "another process"
 wait_jobs 0 "$job"

@@ -6,6 +6,7 @@
 # submit printed is acknowledged: it must end as done, at one run, and that run was executed.
 servers_cache=${STINT_MONGODB_CACHE:-${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/stint/mongodb}
 export STINT_MONGODB_CACHE=$servers_cache # of the user, before lib.sh makes another HOME
+export MONGODB_START_SECONDS=${MONGODB_START_SECONDS:-180}
 . "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
 . "$(dirname "${BASH_SOURCE[0]}")/../../../script/mongodb-lib.sh"
 
@@ -74,7 +75,7 @@ proxy_start()
     "$HELPERS/helper_mongo_proxy" "127.0.0.1:$(<"$2/port")" "$WORK/$1.report" "$WORK/$1.control" \
         >"$WORK/$1.out" 2>&1 </dev/null &
     proxy_pid[$1]=$!
-    wait_until 10 grep -q '^port [0-9]' "$WORK/$1.out"
+    wait_until 100 grep -q '^port [0-9]' "$WORK/$1.out"
 }
 
 proxy_port()
@@ -88,7 +89,7 @@ proxy_tell()
     local before
     before=$(grep -cx "ok $2" "$WORK/$1.out")
     printf '%s\n' "$2" >"$WORK/$1.control"
-    holds_within 10 proxy_told "$1" "$2" "$before" || fail "proxy $1: '$2': $(tail -n 1 "$WORK/$1.out")"
+    holds_within 100 proxy_told "$1" "$2" "$before" || fail "proxy $1: '$2': $(tail -n 1 "$WORK/$1.out")"
 }
 
 proxy_told()
@@ -116,7 +117,7 @@ load_keep() # FILE ARG...
     shift
     while [ ! -e "$WORK/load_stop" ]; do
         status=0
-        timeout --kill-after=5 60 "$program" submit --token "$RANDOM-$SRANDOM" "$@" \
+        timeout --kill-after=5 200 "$program" submit --token "$RANDOM-$SRANDOM" "$@" \
             >>"$file" 2>>"$WORK/load.err" || status=$?
         case $status in
             0) ;;
@@ -162,18 +163,19 @@ ids_of() # FILE...: one id a line
     cat "$@" 2>/dev/null | awk -F- '{ for (id = $1; id <= (NF == 2 ? $2 : $1); id++) print id }'
 }
 
-# A job of its own, before all others: whether the store, the nodes and the way between them work.
+# probe [SECONDS]: a job of its own, before all others: whether the store, the nodes and the way between
+# them work.
 probe()
 {
     local id
     id=$("$program" submit --priority 0 --token "probe-$SRANDOM" -- true 2>/dev/null) &&
-        timeout 20 "$program" wait --timeout 20s "$id" >/dev/null 2>&1
+        timeout "${1:-20}" "$program" wait --timeout "${1:-20}s" "$id" >/dev/null 2>&1
 }
 
 # recovered SINCE_MS WHAT: waits until jobs are submitted and done again, and says how long it took.
 recovered()
 {
-    holds_within 60 probe || fail "$2: not recovered after 60 s"
+    holds_within 100 probe || fail "$2: not recovered after 100 s"
     say "    $2: recovered in $(($(now_ms) - $1)) ms"
 }
 
@@ -196,7 +198,7 @@ load_check()
     [ -s "$WORK/ids_jobs" ] && [ -s "$WORK/ids_noops" ] || fail "nothing was acknowledged"
     [ -z "$(sort "$WORK/ids_jobs" "$WORK/ids_noops" | uniq -d | head -n 1)" ] ||
         fail "an id was given out twice"
-    holds_within 100 none_unfinished || fail "$(count_jobs --state queued) jobs still queued"
+    holds_within 300 none_unfinished || fail "$(count_jobs --state queued) jobs still queued"
     all_jobs id type state run interruptions >"$WORK/jobs"
     sort "$WORK/ids_jobs" "$WORK/ids_noops" >"$WORK/ids"
     awk -F'\t' -v again="$again" -v said="$WORK/said" '
