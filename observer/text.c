@@ -74,6 +74,14 @@ char *text_when(char text[TEXT_BYTES], int64_t utc_ms, int64_t beside_ms)
     return text;
 }
 
+char *text_brief(char text[TEXT_BYTES], int64_t utc_ms, int64_t beside_ms)
+{
+    text_when(text, utc_ms, beside_ms);
+    if (strlen(text) > strlen("00:00:00"))
+        text[strlen("00-00")] = '\0';
+    return text;
+}
+
 char *text_lane(char text[2 * TEXT_BYTES], const struct lane_name *name)
 {
     int len = snprintf(text, 2 * TEXT_BYTES, "%s", name->queue);

@@ -15,6 +15,8 @@ char *text_clock(char text[TEXT_BYTES], int64_t utc_ms); /* "14:03:22" local; "-
 /* With month and day before it where that is another day than that of `beside_ms` or that is
  * ANY_DAY. */
 char *text_when(char text[TEXT_BYTES], int64_t utc_ms, int64_t beside_ms);
+/* The same in no more than eight columns: of another day only the day, "11-21". */
+char *text_brief(char text[TEXT_BYTES], int64_t utc_ms, int64_t beside_ms);
 /* A stored id as people write it: "17", "mail:17". */
 char *text_id(char text[ID_TEXT_BYTES], const struct moment *moment, int64_t id);
 /* The id that a text like "17" or "mail:17" names; without a colon it is of the lane with that

@@ -92,7 +92,7 @@ static void cell_draw(void *ctx, size_t row, size_t column, struct area cell)
     struct pen_style style = {kinds[event->kind].role, ROLE_TEXT, 0};
     struct pen_style dim = {ROLE_DIM, ROLE_TEXT, 0};
     if (column == 0)
-        area_text(cell, 0, 0, dim, text_clock(text, event->at_ms));
+        area_text(cell, 0, 0, dim, text_brief(text, event->at_ms, moment->at_ms));
     else if (column == 1)
         area_print(cell, 0, 0, dim, "%7s", text_span(text, moment->at_ms - event->at_ms));
     else if (column == 2)

@@ -197,7 +197,7 @@ static void cell_draw(void *ctx, size_t row, size_t column, struct area cell)
         node_draw(page->moment, job, cell);
         break;
     case CREATED:
-        area_text(cell, 0, 0, dim, text_clock(text, job->created_ms));
+        area_text(cell, 0, 0, dim, text_brief(text, job->created_ms, page->moment->at_ms));
         break;
     case TOOK:
         right_text(cell, plain,

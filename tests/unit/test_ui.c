@@ -125,6 +125,9 @@ START_TEST(times_of_other_days_say_the_day)
     ck_assert_str_eq(text_when(text, noon_ms, noon_ms + 12 * hour_ms), "11-15 12:00:00");
     ck_assert_str_eq(text_when(text, noon_ms - 366 * 24 * hour_ms, noon_ms), "11-14 12:00:00");
     ck_assert_str_eq(text_when(text, 0, noon_ms), "-");
+    ck_assert_str_eq(text_brief(text, noon_ms, noon_ms + 11 * hour_ms), "12:00:00");
+    ck_assert_str_eq(text_brief(text, noon_ms, noon_ms + 12 * hour_ms), "11-15");
+    ck_assert_str_eq(text_brief(text, 0, noon_ms), "-");
     ck_assert_str_eq(text_when(text, noon_ms, 0), "12:00:00");
 }
 END_TEST
@@ -219,6 +222,25 @@ START_TEST(times_of_the_timeline_stand_apart)
                           drawn);
         free(drawn);
     }
+    screen_close(&screen);
+}
+END_TEST
+
+/* What is of the day before is not told as if it were of this one. */
+START_TEST(lists_say_the_day_of_what_is_old)
+{
+    struct screen screen;
+    screen_open(&screen, &few, false);
+    char day[TEXT_BYTES], clock[TEXT_BYTES];
+    text_brief(day, screen.now_ms, screen.now_ms + INT64_C(2) * 86400000);
+    text_clock(clock, screen.now_ms);
+    day[5] = clock[5] = '\0'; /* "11-14", "22:13" */
+    type(&screen, "4");
+    expect(&screen, clock);
+    ui_clock(screen.ui, screen.now_ms + INT64_C(2) * 86400000);
+    expect(&screen, day);
+    type(&screen, "6");
+    expect(&screen, day);
     screen_close(&screen);
 }
 END_TEST
@@ -677,6 +699,7 @@ int main(void)
     tcase_add_test(tcase, the_end_of_time_is_at_the_end_of_its_line);
     tcase_add_test(tcase, what_is_typed_is_seen_though_the_store_is_lost);
     tcase_add_test(tcase, times_of_the_timeline_stand_apart);
+    tcase_add_test(tcase, lists_say_the_day_of_what_is_old);
     tcase_add_test(tcase, lines_take_all_characters);
     tcase_add_test(tcase, no_key_means_two_things);
     tcase_add_test(tcase, help_lists_every_key);
