@@ -151,8 +151,8 @@ struct ds_insert {
  * a chunk with its own index, id and count; `cut` where that is not all of it, `last` only with the
  * last row of a chunk that is the last. So what is presented may have gaps, for the caller to fill
  * with chunks of their own. A row is not there when its id has none, or one that stands for no
- * job of the submit: VOID (put there by a node, say, with a token of its own), or cancelled with
- * the token 0 (by `disown`). Ids without a row get a VOID row first: so an insert that was cut, or
+ * job of the submit: VOID (put there by a node, say, with a token of its own). Ids without a row
+ * get a VOID row first: so an insert that was cut, or
  * that is still under way, adds nothing to a gap any more (it is refused there, and its sender
  * takes new ids). A VOID row with a token below 0 is there: it stands for a job that was refused
  * for its key. */
@@ -316,14 +316,9 @@ struct ds_finish {
 };
 
 /* Guard: unfinished -> cancelled. ret_before: its state until then. Finished already: ERR_CONFLICT
- * with ret_before set; no such job: ERR_NOT_FOUND. Whoever runs it must be asked (DS_NODE_ASK).
- * disown: the row also gets the token 0 and loses the chunk it carries, so that its job counts as
- * not submitted and can be sent again in the same place of its submit. A row that carries a chunk
- * comes last: the others are known by it. ERR_INVALID on stores with one_commit. For rows that came
- * to an id that was given up: there are none as long as no row is deleted. */
+ * with ret_before set; no such job: ERR_NOT_FOUND. Whoever runs it must be asked (DS_NODE_ASK). */
 struct ds_cancel {
     int64_t id;
-    bool disown;
     enum job_state ret_before;
 };
 

@@ -125,17 +125,6 @@ static void chunk_add(struct memory_store *store, const struct submit_chunk *chu
     store->n_chunks++;
 }
 
-static void chunk_drop(struct memory_store *store, int64_t id)
-{
-    for (size_t i = 0; i < store->n_chunks; i++)
-        if (store->chunks[i].id == id) {
-            store->n_chunks--;
-            memmove(store->chunks + i, store->chunks + i + 1,
-                    (store->n_chunks - i) * sizeof(*store->chunks));
-            return;
-        }
-}
-
 static int chunk_check(const struct memory_call *call, const struct submit_chunk *chunk)
 {
     size_t len = chunk->submit != NULL ? strlen(chunk->submit) : 0;
@@ -215,9 +204,8 @@ static bool chunk_row_there(struct memory_call *call, int64_t id)
     const struct row *row = row_find(call->store, id);
     if (row == NULL)
         return insert_row(call, &none, id) != 0;
-    if (row->job.state == JOB_VOID)
-        return row->job.token < 0; /* else it is of a node, or whoever gave the id up */
-    return row->job.token != 0 || row->job.state != JOB_CANCELLED;
+    /* A void with another token is of a node, or of whoever gave the id up. */
+    return row->job.state != JOB_VOID || row->job.token < 0;
 }
 
 /* Adds the runs of the chunk's rows that are there to `runs`; how many. */
@@ -325,10 +313,6 @@ int memory_cancel(struct memory_call *call)
     if (rc < 0)
         return rc;
     key_drop(call->store, row); /* the ending stays: only columns changed */
-    if (cancel->disown) {
-        job.token = 0;
-        chunk_drop(call->store, cancel->id);
-    }
     row->job = job;
     return 0;
 }

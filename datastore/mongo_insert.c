@@ -248,9 +248,8 @@ static bson_t *there_query(const struct submit_chunk *chunk)
 {
     return BCON_NEW("_id", "{", "$gte", BCON_INT64(chunk->id), "$lt",
                     BCON_INT64(chunk->id + chunk->count), "}", "$or", "[", "{", "token", "{", "$lt",
-                    BCON_INT64(0), "}", "}", "{", "state", "{", "$nin", "[", BCON_UTF8("void"),
-                    BCON_UTF8("cancelled"), "]", "}", "}", "{", "state", BCON_UTF8("cancelled"),
-                    "token", "{", "$ne", BCON_INT64(0), "}", "}", "]");
+                    BCON_INT64(0), "}", "}", "{", "state", "{", "$ne", BCON_UTF8("void"), "}", "}",
+                    "]");
 }
 
 static int there_count(struct mongo_call *call, const struct submit_chunk *chunk, int64_t *ret_n)

@@ -340,20 +340,16 @@ int mongo_finish(struct mongo_call *call)
 
 /* ---- cancel --------------------------------------------------------------------------------- */
 
-static bson_t *cancel_change(const struct job *job, bool disown)
+static bson_t *cancel_change(const struct job *job)
 {
     bson_t *change = bson_new(), part;
     BSON_APPEND_DOCUMENT_BEGIN(change, "$set", &part);
     BSON_APPEND_UTF8(&part, "state", "cancelled");
     put_date(&part, "finished", job->finished_ms);
-    if (disown)
-        BSON_APPEND_INT64(&part, "token", 0);
     bson_append_document_end(change, &part);
     BSON_APPEND_DOCUMENT_BEGIN(change, "$unset", &part);
     BSON_APPEND_UTF8(&part, "key", "");
     BSON_APPEND_UTF8(&part, "due", "");
-    if (disown)
-        BSON_APPEND_UTF8(&part, "chunk", "");
     bson_append_document_end(change, &part);
     return change;
 }
@@ -378,7 +374,7 @@ int mongo_cancel(struct mongo_call *call)
         if (rc < 0)
             return rc;
         query = BCON_NEW("_id", BCON_INT64(cancel->id), "state", BCON_UTF8(before));
-        bson_t *change = cancel_change(&job, cancel->disown);
+        bson_t *change = cancel_change(&job);
         int64_t n = 0;
         rc = mongo_update(call->store, MONGO_JOBS, query, (struct mongo_change){.doc = change}, &n);
         bson_destroy(change);

@@ -412,8 +412,6 @@ int sqlite_cancel(struct sqlite_call *call)
 {
     struct job job;
     struct interned seen = {0};
-    if (call->step->cancel.disown)
-        return ERR_INVALID; /* a reservation is never without its rows here */
     int rc = job_get(call, call->step->cancel.id, &seen, ROW_RECORD, &job);
     if (rc <= 0)
         return rc < 0 ? rc : ERR_NOT_FOUND;

@@ -146,33 +146,6 @@ CONTRACT_TEST(a_chunk_whose_first_id_is_taken_writes_nothing, s)
     ck_assert_uint_eq(chunk_find(s, "big").submit_find.ret_n, 0);
 }
 
-CONTRACT_TEST(a_row_that_is_disowned_leaves_its_place, s)
-{
-    int64_t first;
-    ck_assert_int_eq(chunk_submit(s, "big", 1, 3, true, &first), 0);
-    struct ds_step step = {.kind = DS_CANCEL, .cancel = {.id = first + 2, .disown = true}};
-    if (s->sqlite) {
-        ck_assert_int_eq(do_step(s, &step), ERR_INVALID);
-        return;
-    }
-    ck_assert_int_eq(do_step(s, &step), 0);
-    ck_assert_int_eq(job_now(s, first + 2).state, JOB_CANCELLED);
-    struct ds_step find = chunk_find(s, "big");
-    ck_assert_uint_eq(find.submit_find.ret_n, 1);
-    assert_chunk(&find.submit_find.ret_chunks[0], 1, first, 2, true, false);
-    for (int64_t i = 1; i >= 0; i--) {
-        step = (struct ds_step){.kind = DS_CANCEL, .cancel = {.id = first + i, .disown = true}};
-        ck_assert_int_eq(do_step(s, &step), 0);
-    }
-    ck_assert_uint_eq(chunk_find(s, "big").submit_find.ret_n, 0);
-    ck_assert_int_eq(chunk_submit(s, "big", 1, 3, true, &first), 0);
-    /* One that was only cancelled keeps it. */
-    ck_assert_int_eq(cancel(s, first + 1, NULL), 0);
-    find = chunk_find(s, "big");
-    ck_assert_uint_eq(find.submit_find.ret_n, 1);
-    assert_chunk(&find.submit_find.ret_chunks[0], 1, first, 3, false, true);
-}
-
 CONTRACT_TEST(a_chunk_whose_first_key_is_in_use_is_there, s)
 {
     static const struct job_spec one = {.key = "one"};
@@ -203,7 +176,6 @@ int main(void)
         an_insert_of_a_chunk_again_completes_it,
         a_chunk_that_was_cut_has_no_late_rows,
         a_chunk_whose_first_id_is_taken_writes_nothing,
-        a_row_that_is_disowned_leaves_its_place,
         a_chunk_whose_first_key_is_in_use_is_there,
     };
     return contract_main("chunks", tests, sizeof(tests) / sizeof(tests[0]));

@@ -319,7 +319,7 @@ static void jobs_ask(struct ds_step *step, struct asked *asked, uint8_t flags)
         step->finish = (struct ds_finish){asked->outcomes, ROWS};
         break;
     case DS_CANCEL:
-        step->cancel = (struct ds_cancel){.id = asked->range.a, .disown = flags & 1};
+        step->cancel = (struct ds_cancel){.id = asked->range.a};
         break;
     case DS_JOBS_READ:
         step->jobs_read = (struct ds_jobs_read){.states = flags & 1 ? 3 : 0,

@@ -387,12 +387,6 @@ static void look_cancelled(struct scene *scene, const struct ds_step *last)
     ck_assert_int_eq(last->cancel.ret_before, last->rc == 0 ? JOB_QUEUED : JOB_CANCELLED);
 }
 
-static void cancel_disown(struct scene *scene)
-{
-    chunk_there(scene);
-    scene->step.cancel = (struct ds_cancel){.id = scene->first, .disown = true};
-}
-
 /* ---- logs ----------------------------------------------------------------------------------- */
 
 static const struct stint_row stints[] = {{{1, 5, false}, NODE, 3, 1, 0, 100, 200},
@@ -596,7 +590,6 @@ const struct scenario scenarios[] = {
     {DS_FINISH, "finish alike", finish_alike, 0, false, false, NULL},
     {DS_FINISH, "finish each", finish_each, 0, false, false, NULL},
     {DS_CANCEL, "cancel", cancel_one, ERR_CONFLICT, false, false, look_cancelled},
-    {DS_CANCEL, "cancel disown", cancel_disown, ERR_CONFLICT, false, false, look_cancelled},
     {DS_STINTS_ADD, "stints_add", stints_some, 0, false, false, NULL},
     {DS_HISTORY_ADD, "history_add", history_some, 0, false, false, NULL},
     {DS_META_READ, "meta_read", read_nothing, 0, false, false, NULL},
