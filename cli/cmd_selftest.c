@@ -48,7 +48,7 @@ enum {
     RUN_MS_MAX = 60 * 60 * 1000,
     STILL_MS = 60000, /* nothing moves any more: the rest is lost; a hole takes 20 s of it */
     STILL_LEASES = 10,
-    STOP_MS = 20000, /* a graceful stop: its time-out, and some */
+    STOP_MS = 60000, /* a graceful stop: its time-out, and much more on a busy machine */
     LEFT_MS = 10000, /* for what killed nodes leave to end */
 };
 

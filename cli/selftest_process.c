@@ -1,7 +1,8 @@
 /* Processes of a selftest: this program again, as a user would start it.
  *
  * A child dies when this process does, however that ends (PR_SET_PDEATHSIG), and a node's own
- * processes when it does. Between fork and exec only what is safe beside the driver's threads. This
+ * processes when it does. It has said so before anything is done to it: frozen before that, it would
+ * stay for ever. Between fork and exec only what is safe beside the driver's threads. This
  * process is a subreaper: what a killed node leaves comes here and is waited for, so that nothing
  * runs on when it ends. Children have a group of their own: Ctrl-C is for this process alone.
  * Single-threaded. */
@@ -30,9 +31,9 @@ int64_t now_us(void)
     return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
 }
 
-/* Never returns. */
+/* Never returns. Closes `gate` when it will die with its parent. */
 static void child_run(const struct selftest *test, char *const *argv, int in, int out, int log,
-                      pid_t parent)
+                      pid_t parent, int gate)
 {
     sigset_t none;
     sigemptyset(&none);
@@ -40,10 +41,31 @@ static void child_run(const struct selftest *test, char *const *argv, int in, in
     if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || getppid() != parent || dup2(in, 0) < 0 ||
         dup2(out, 1) < 0 || dup2(log, 2) < 0)
         _exit(CLI_FAILED);
+    close(gate);
     syscall(SYS_close_range, 3, ~0U, CLOSE_RANGE_CLOEXEC);
     sigprocmask(SIG_SETMASK, &none, NULL);
     execve(test->program, argv, test->env);
     _exit(CLI_FAILED);
+}
+
+/* The child, or 0. It dies with this process when this returns. */
+static pid_t child_start(const struct selftest *test, char *const *argv, int in, int out, int log)
+{
+    int gate[2];
+    pid_t parent = getpid(), pid = -1;
+    if (pipe2(gate, O_CLOEXEC) == 0) {
+        pid = fork();
+        if (pid == 0)
+            child_run(test, argv, in, out, log, parent, gate[1]);
+        close(gate[1]);
+        char none;
+        while (pid > 0 && read(gate[0], &none, 1) < 0 && errno == EINTR)
+            continue;
+        close(gate[0]);
+    }
+    if (pid < 0)
+        cli_error(CLI_FAILED, "cannot start a process: %s", strerror(errno));
+    return pid > 0 ? pid : 0;
 }
 
 static int file_open(const struct selftest *test, const char *name, int flags)
@@ -66,19 +88,14 @@ pid_t process_start(const struct selftest *test, const char **argv, const char *
     int log_fd = file_open(test, log, O_APPEND);
     int out_fd = out != NULL ? file_open(test, out, O_TRUNC) : log_fd;
     int in_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-    pid_t parent = getpid(), pid = 0;
-    if (log_fd >= 0 && out_fd >= 0 && in_fd >= 0) {
-        pid = fork();
-        if (pid == 0)
-            child_run(test, args, in_fd, out_fd, log_fd, parent);
-        if (pid < 0)
-            cli_error(CLI_FAILED, "cannot start a process: %s", strerror(errno));
-    }
+    pid_t pid = 0;
+    if (log_fd >= 0 && out_fd >= 0 && in_fd >= 0)
+        pid = child_start(test, args, in_fd, out_fd, log_fd);
     if (out_fd != log_fd)
         close(out_fd);
     close(log_fd);
     close(in_fd);
-    return pid > 0 ? pid : 0;
+    return pid;
 }
 
 int process_ended(pid_t *ret_pid, int *ret_how)
