@@ -1,10 +1,10 @@
 /* Processes of a selftest: this program again, as a user would start it.
  *
  * A child dies when this process does, however that ends (PR_SET_PDEATHSIG), and a node's own
- * processes when it does. It has said so before anything is done to it: frozen before that, it would
- * stay for ever. Between fork and exec only what is safe beside the driver's threads. This
- * process is a subreaper: what a killed node leaves comes here and is waited for, so that nothing
- * runs on when it ends. Children have a group of their own: Ctrl-C is for this process alone.
+ * processes when it does. That holds before anything is done to it: frozen earlier it would stay
+ * for ever. Between fork and exec only what is safe beside the driver's threads. This process is
+ * a subreaper: what a killed node leaves comes here and is waited for, so that nothing runs on
+ * when it ends. Children have a group of their own: Ctrl-C is for this process alone.
  * Single-threaded. */
 #define _GNU_SOURCE
 #include <errno.h>
