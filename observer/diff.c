@@ -80,13 +80,14 @@ static void sums_draw(const struct diff_base *base, const struct moment *now, st
     char clock[TEXT_BYTES], span[TEXT_BYTES], done[TEXT_BYTES], failed[TEXT_BYTES];
     char waiting[TEXT_BYTES], nodes[TEXT_BYTES];
     int64_t ms = now->at_ms - base->at_ms;
-    area_print(area, 0, 0, strong, "%s %s (%s): nodes %s, done %s, failed %s, waiting %s",
-               ms < 0 ? "until" : "since", text_when(clock, base->at_ms, now->at_ms),
-               text_span(span, ms < 0 ? -ms : ms),
-               change_text(nodes, (int64_t)now->n_live - (int64_t)base->n_live),
-               change_text(done, now->done - base->done),
-               change_text(failed, now->failed - base->failed),
-               change_text(waiting, now->backlog - base->backlog));
+    area_print(
+        area, 0, 0, strong, "%s %s (%s): nodes %s, done %s, failed %s, waiting %s",
+        ms < 0 ? "until" : "since", text_when(clock, base->at_ms, now->at_ms),
+        text_span(span, ms < 0 ? -ms : ms),
+        change_text(nodes, (int64_t)now->n_live - (int64_t)base->n_live),
+        change_text(done, now->done - base->done), change_text(failed, now->failed - base->failed),
+        now->backlog < 0 || base->backlog < 0 ? "?"
+                                              : change_text(waiting, now->backlog - base->backlog));
 }
 
 static const struct diff_node *node_then(const struct diff_base *base, int64_t id)
@@ -122,6 +123,10 @@ static void nodes_draw(const struct diff_base *base, const struct moment *now, s
 static void queues_draw(const struct diff_base *base, const struct moment *now, struct area area)
 {
     int x = 2;
+    if (now->backlog < 0 || base->backlog < 0) {
+        area_text(area, x, 0, dim, "nothing is known of queues at one of the two");
+        return;
+    }
     for (size_t i = 0; i < now->n_queues && x < area.width; i++) {
         const struct moment_queue *queue = &now->queues[i];
         struct moment_queue then = {0};

@@ -122,7 +122,8 @@ struct moment {
     const struct moment_event *traffic; /* the quiet ones likewise */
     size_t n_traffic;
 
-    int64_t slots, running, backlog, done, failed;
+    int64_t slots, running, done, failed;
+    int64_t backlog; /* ids that wait; < 0: of no lane is anything known that early */
     double rate;
 
     /* Curves over the timeline, to at_ms, when it was asked for; < 0: not known. */

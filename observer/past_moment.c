@@ -523,6 +523,9 @@ static void queues_make(const struct past *past, struct moment *moment)
     queues_list(past, moment);
     for (size_t i = 0; i < moment->n_lanes; i++)
         queue_add_lane(lane_find(past, moment->lanes[i].number), moment, &moment->lanes[i]);
+    /* Lanes are seen first when somebody looks: that they were not there before is not said. */
+    if (!moment->live && moment->n_lanes == 0 && moment->n_names > 0)
+        moment->backlog = -1;
 }
 
 /* ---- the timeline --------------------------------------------------------------------------- */

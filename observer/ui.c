@@ -634,7 +634,7 @@ static void head_draw(const struct ui *ui, const struct moment *moment, struct a
     char text[256];
     snprintf(text, sizeof(text), format, moment->n_live, moment->n_live == 1 ? "" : "s",
              moment->running, moment->slots, text_short(rate, moment->rate),
-             text_short(backlog, (double)moment->backlog));
+             moment->backlog < 0 ? "?" : text_short(backlog, (double)moment->backlog));
     int x = area_text(left, 0, 0, strong, "stint ");
     x += area_text(left, x, 0, plain, text);
     if (x + 3 + text_columns(moment->store) <= left.width)

@@ -532,11 +532,13 @@ static void chosen_draw(struct canvas canvas, const struct map_state *state,
 
 static void map_draw(const struct moment *moment, struct focus *focus, void *own, struct area area)
 {
-    static const char nothing[] = "No job was ever submitted here.";
     struct map_state *state = own;
     const struct moment_lane *lane = chosen(moment, focus, state);
     if (lane == NULL) {
-        area_text(area, 2, 1, dim, moment->n_lanes > 0 ? "No lane is called that." : nothing);
+        area_text(area, 2, 1, dim,
+                  moment->n_lanes > 0   ? "No lane is called that."
+                  : moment->backlog < 0 ? "Nothing is known of jobs at that time."
+                                        : "No job was ever submitted here.");
         return;
     }
     unsigned kinds = 0;

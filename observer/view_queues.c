@@ -130,7 +130,8 @@ static void queues_draw(const struct moment *moment, struct focus *focus, void *
     struct list list = list_of(moment);
     if (moment->n_queues == 0) {
         area_text(area, 2, 1, (struct pen_style){ROLE_DIM, ROLE_TEXT, 0},
-                  "There is no queue yet: the first submit makes one.");
+                  moment->backlog < 0 ? "Nothing is known of queues at that time."
+                                      : "There is no queue yet: the first submit makes one.");
         return;
     }
     size_t chosen = list_draw(&list, &state->list, focus, area);

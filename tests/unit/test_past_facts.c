@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "node/history.h"
+#include "observer/diff.h"
 #include "observer/ui.h"
 #include "observer/version.h"
 #include "tests/support/lifelike.h"
@@ -512,6 +513,48 @@ END_TEST
 
 /* Damage of every byte and every cut: refused with nothing changed, or a record that a past can
  * take or refuse. */
+/* Whether that is in the picture of a view at that time. */
+static bool shown(struct past *past, enum view_kind view, int64_t at_ms, const char *text)
+{
+    char *drawn = picture(past, view, at_ms);
+    bool is = strstr(drawn, text) != NULL;
+    free(drawn);
+    return is;
+}
+
+START_TEST(before_any_lane_was_seen_nothing_is_said_of_jobs)
+{
+    struct writer writer;
+    struct past *past = past_new("", 64 << 20);
+    struct lane lane = {.number = 0, .name = {"default", 5, 0}};
+    struct past_reading now = {.at_ms = NOW_MS + 9 * T, .lanes = &lane, .n_lanes = 1};
+    lane.head = id_make(0, 40);
+    lane.tail = id_make(0, 90);
+    writer_begin(&writer, 7, "alpha", NOW_MS);
+    write_at(&writer, NOW_MS, NULL);
+    tell_versions(past, &writer);
+    ck_assert(shown(past, VIEW_MAP, NOW_MS + T, "No job was ever submitted here."));
+    ck_assert(shown(past, VIEW_QUEUES, NOW_MS + T, "There is no queue yet"));
+    ck_assert(past_add_reading(past, &now));
+    ck_assert(shown(past, VIEW_MAP, NOW_MS + T, "Nothing is known of jobs at that time."));
+    ck_assert(shown(past, VIEW_QUEUES, NOW_MS + T, "Nothing is known of queues at that time."));
+    ck_assert(shown(past, VIEW_CLUSTER, NOW_MS + T, " ? waiting"));
+    ck_assert(shown(past, VIEW_CLUSTER, NOW_MS + 9 * T, " 50 waiting"));
+
+    struct diff_base *then = diff_base_new(at(past, NOW_MS + T));
+    struct grid *grid = grid_new(150, DIFF_ROWS, false);
+    diff_draw(then, at(past, NOW_MS + 9 * T), grid_area(grid));
+    char *text = grid_text(grid);
+    ck_assert_ptr_nonnull(strstr(text, "waiting ?"));
+    ck_assert_ptr_nonnull(strstr(text, "nothing is known of queues at one of the two"));
+    free(text);
+    grid_free(grid);
+    diff_base_free(then);
+    writer_end(&writer);
+    past_free(past);
+}
+END_TEST
+
 START_TEST(damaged_versions_do_no_harm)
 {
     struct writer writer;
@@ -586,6 +629,7 @@ int main(void)
     tcase_add_test(tcase, what_was_before_is_one_state);
     tcase_add_test(tcase, memory_is_bounded_and_what_is_new_stays);
     tcase_add_test(tcase, nonsense_is_passed_over);
+    tcase_add_test(tcase, before_any_lane_was_seen_nothing_is_said_of_jobs);
     tcase_add_test(tcase, damaged_versions_do_no_harm);
     tcase_add_test(tcase, after_a_gap_only_a_whole_version_counts);
     suite_add_tcase(suite, tcase);
