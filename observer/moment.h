@@ -67,7 +67,7 @@ struct moment_name {
 struct moment_queue {
     struct queue queue;
     int64_t submitted, waiting, held, running, done, failed, cancelled;
-    double rate_in, rate_out; /* submitted, ended, a second, lately */
+    double rate_in, rate_out; /* submitted to it, and claimed from it, a second, lately */
 };
 
 enum event_kind {
