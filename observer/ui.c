@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "observer/diff.h"
+#include "observer/help.h"
 #include "observer/text.h"
 
 enum {
@@ -62,7 +63,7 @@ struct ui {
     char told[160];
     int64_t told_until_ms; /* 0: it was not drawn yet */
     bool told_held;        /* it stays until a key is pressed after that */
-    size_t help_from;
+    struct help help;
 };
 
 static const struct pen_style plain = {ROLE_TEXT, ROLE_TEXT, 0};
@@ -460,7 +461,7 @@ static struct wish command_do(struct ui *ui, const struct key *key)
         return (struct wish){.kind = WISH_REDRAW};
     case CMD_HELP:
         ui->mode = MODE_HELP;
-        ui->help_from = 0;
+        ui->help = (struct help){.control = ui->control};
         break;
     case CMD_SEARCH:
         line_begin(ui, MODE_SEARCH);
@@ -508,16 +509,15 @@ static struct wish command_do(struct ui *ui, const struct key *key)
 
 static void help_key(struct ui *ui, int code)
 {
-    size_t n;
-    keys_all(&n);
-    bool down = code == KEYS_DOWN || code == 'j' || code == KEYS_PAGE_DOWN || code == ' ';
-    bool up = code == KEYS_UP || code == 'k' || code == KEYS_PAGE_UP;
-    if ((down || code == KEYS_WHEEL_DOWN) && ui->help_from + 1 < n)
-        ui->help_from++;
-    else if ((up || code == KEYS_WHEEL_UP) && ui->help_from > 0)
-        ui->help_from--;
-    else if (code == KEYS_ESC || code == '?' || code == 'q' || code == '\r')
+    const struct key *key = keys_find(code, ui->view, ui->control);
+    if (code == KEYS_ESC || code == '\r' || code == 'q' || code == '?')
         ui->mode = MODE_NORMAL;
+    else if (code == ' ')
+        help_move(&ui->help, MOVE_PAGE_DOWN);
+    else if (code == KEYS_WHEEL_UP || code == KEYS_WHEEL_DOWN)
+        help_move(&ui->help, code == KEYS_WHEEL_UP ? MOVE_UP : MOVE_DOWN);
+    else if (key != NULL && key->command == CMD_MOVE)
+        help_move(&ui->help, (enum move)key->arg);
 }
 
 /* Why that key does nothing here. */
@@ -706,33 +706,6 @@ static void foot_draw(struct ui *ui, struct area area)
                   "? help  1-6 views  Space stop time  , . events  / search  Enter  Esc  q quit");
 }
 
-static void help_draw(const struct ui *ui, struct area area)
-{
-    size_t n;
-    const struct key *keys = keys_all(&n);
-    const char *group = "";
-    int y = 0, column = area.width >= 100 ? area.width / (area.width / 50) : area.width, x = 0;
-    for (size_t i = ui->help_from; i < n; i++) {
-        const struct key *key = &keys[i];
-        if (key->control && !ui->control)
-            continue;
-        bool fresh = strcmp(group, key->group) != 0;
-        if (y + (fresh ? 2 : 1) > area.height) {
-            x += column;
-            y = 0;
-            if (x + 20 > area.width)
-                break;
-            fresh = true;
-        }
-        struct area part = area_columns(area, x, column - 1);
-        if (fresh)
-            area_text(part, 1, y++, strong, key->group);
-        group = key->group;
-        area_text(part, 3, y, (struct pen_style){ROLE_KEY, ROLE_TEXT, STYLE_BOLD}, key->shown);
-        area_text(part, 13, y++, plain, key->help);
-    }
-}
-
 /* What changed between the moment kept for comparison and the one shown. */
 static void changes_draw(struct ui *ui, struct area area)
 {
@@ -763,7 +736,7 @@ void ui_draw(struct ui *ui, struct grid *grid)
     head_draw(ui, moment, area_rows(all, 0, HEAD_ROWS));
     ui->view_area = area_rows(all, HEAD_ROWS + diff, grid->height - HEAD_ROWS - diff - foot);
     if (ui->mode == MODE_HELP)
-        help_draw(ui, ui->view_area);
+        help_draw(&ui->help, ui->view_area);
     else
         view_of(ui->view)->draw(moment, &ui->focus, ui->states[ui->view], ui->view_area);
     if (moment->stale_ms != 0) {

@@ -289,38 +289,81 @@ START_TEST(no_key_means_two_things)
 }
 END_TEST
 
+/* Marks the keys whose lines are on the screen; how many there are. */
+static size_t keys_shown(struct screen *screen, bool *found)
+{
+    size_t n, shown = 0;
+    const struct key *keys = keys_all(&n);
+    show(screen);
+    char *text = grid_text(screen->grid), line[256];
+    for (size_t i = 0; i < n; i++) {
+        snprintf(line, sizeof(line), "   %-9s %.20s", keys[i].shown, keys[i].help);
+        bool here = strstr(text, line) != NULL;
+        found[i] = found[i] || here;
+        shown += here;
+    }
+    free(text);
+    return shown;
+}
+
+static const struct {
+    int width, height;
+} help_sizes[] = {{80, 24}, {40, 10}, {120, 40}};
+enum { HELP_SIZES = sizeof(help_sizes) / sizeof(help_sizes[0]) };
+
+START_TEST(help_moves_by_pages)
+{
+    size_t n;
+    keys_all(&n);
+    struct screen screen;
+    screen_open(&screen, &few, true);
+    grid_free(screen.grid);
+    screen.grid = grid_new(help_sizes[_i].width, help_sizes[_i].height, false);
+    press(&screen, '?');
+    bool by_pages[256] = {false}, last[256] = {false}, first[256] = {false}, all[256] = {false};
+    size_t page = keys_shown(&screen, by_pages);
+    for (size_t i = 0; i < 2 * n / page + 2; i++) {
+        press(&screen, KEYS_PAGE_DOWN);
+        keys_shown(&screen, by_pages);
+    }
+    for (size_t i = 0; i < n; i++)
+        ck_assert(by_pages[i]);
+    press(&screen, 'g');
+    ck_assert_uint_eq(keys_shown(&screen, first), page);
+    press(&screen, 'G');
+    size_t full = keys_shown(&screen, last);
+    ck_assert(first[0] && last[n - 1]);
+    ck_assert(page == n || !first[n - 1]);
+    ck_assert(page == n || full > 1);
+    press(&screen, KEYS_UP);
+    press(&screen, KEYS_DOWN); /* it did not go beyond the end: one down undoes one up */
+    ck_assert_uint_eq(keys_shown(&screen, all), full);
+    ck_assert(memcmp(all, last, sizeof(all)) == 0);
+    screen_close(&screen);
+}
+END_TEST
+
 START_TEST(help_lists_every_key)
 {
-    static const struct {
-        int width, height;
-    } sizes[] = {{80, 24}, {40, 10}, {120, 40}};
     size_t n;
     const struct key *keys = keys_all(&n);
-    for (size_t s = 0; s < sizeof(sizes) / sizeof(sizes[0]); s++) {
-        struct screen screen;
-        bool found[256] = {false};
-        ck_assert_uint_le(n, 256);
-        screen_open(&screen, &few, true);
-        grid_free(screen.grid);
-        screen.grid = grid_new(sizes[s].width, sizes[s].height, false);
-        press(&screen, '?');
-        for (size_t page = 0; page < n; page++) {
-            show(&screen);
-            char *text = grid_text(screen.grid), line[256];
-            for (size_t i = 0; i < n; i++) {
-                snprintf(line, sizeof(line), "   %-9s %.20s", keys[i].shown, keys[i].help);
-                found[i] = found[i] || strstr(text, line) != NULL;
-            }
-            free(text);
-            press(&screen, KEYS_DOWN);
-        }
-        for (size_t i = 0; i < n; i++)
-            ck_assert_msg(found[i], "'%s' is not in the help at %d columns", keys[i].shown,
-                          sizes[s].width);
-        press(&screen, KEYS_ESC);
-        expect(&screen, "NODE");
-        screen_close(&screen);
+    struct screen screen;
+    bool found[256] = {false};
+    ck_assert_uint_le(n, 256);
+    screen_open(&screen, &few, true);
+    grid_free(screen.grid);
+    screen.grid = grid_new(help_sizes[_i].width, help_sizes[_i].height, false);
+    press(&screen, '?');
+    for (size_t page = 0; page < n; page++) {
+        keys_shown(&screen, found);
+        press(&screen, KEYS_DOWN);
     }
+    for (size_t i = 0; i < n; i++)
+        ck_assert_msg(found[i], "'%s' is not in the help at %d columns", keys[i].shown,
+                      help_sizes[_i].width);
+    press(&screen, KEYS_ESC);
+    expect(&screen, "NODE");
+    screen_close(&screen);
 }
 END_TEST
 
@@ -702,7 +745,8 @@ int main(void)
     tcase_add_test(tcase, lists_say_the_day_of_what_is_old);
     tcase_add_test(tcase, lines_take_all_characters);
     tcase_add_test(tcase, no_key_means_two_things);
-    tcase_add_test(tcase, help_lists_every_key);
+    tcase_add_loop_test(tcase, help_lists_every_key, 0, HELP_SIZES);
+    tcase_add_loop_test(tcase, help_moves_by_pages, 0, HELP_SIZES);
     tcase_add_test(tcase, manual_lists_every_key);
     tcase_add_test(tcase, views_lead_to_each_other);
     tcase_add_test(tcase, lists_search_filter_and_sort);
