@@ -16,7 +16,7 @@
 #include "tests/support/scenes.h"
 #include "tests/support/wire_proxy.h"
 
-enum { REQUESTS_MAX = 40, WORKERS = 8 };
+enum { REQUESTS_MAX = 40, WORKERS = 8, TRIES_MAX = 5 };
 /* The driver takes up to a second to connect anew: a late request mostly comes after a second try
  * has ended. */
 enum { LATE_MS = 1800, LATE_WAIT_MS = 120000 };
@@ -137,6 +137,11 @@ static void second_try(struct cut *cut, bool succeeded)
     const struct scenario *scenario = cut->scenario;
     struct ds_step step;
     int rc = scene_try(cut->scene, cut->ds, &step);
+    /* A server on a busy machine may not answer in time by itself: then this was one more try. */
+    for (int i = 0; i < TRIES_MAX && (rc == ERR_UNKNOWN_OUTCOME || rc == ERR_UNAVAILABLE); i++) {
+        succeeded = false;
+        rc = scene_try(cut->scene, cut->ds, &step);
+    }
     ck_assert_msg((rc == 0 && !(succeeded && scenario->again != 0)) || rc == scenario->again,
                   "%s again, request %u was lost: %d", scenario->name, cut->k, rc);
     if (scenario->look != NULL)
