@@ -5,7 +5,8 @@
 # Method: clusters side by side, each of two nodes that stay and one that is killed with -9 at a random
 # moment, again and again; each node has a boot id of its own, so that only its silence tells. A job
 # that the killed one had begun says when it began again; all its ranges are looked at. Meanwhile a
-# command looks at the store again and again: what it took tells how late the machine makes everybody.
+# command looks at a store of its own there, and writes to it, again and again: what it took tells how
+# late the machine, and its disk, make everybody.
 . "$(dirname "$0")/helpers/servers.sh"
 servers_need ferretdb
 unshare --mount true || skip "no mounts to be made here"
@@ -79,9 +80,12 @@ is_again()
 look_on()
 {
     local began_ms
+    in_cluster looks
+    "$program" store init >/dev/null 2>&1
     while [ ! -e "$WORK/looks_stop" ]; do
         began_ms=$(now_ms)
         timeout 60 "$program" node list >/dev/null 2>&1
+        timeout 60 "$program" submit --type noop --each <(echo look) >/dev/null 2>&1
         echo "$began_ms $(now_ms)" >>"$WORK/looks"
         sleep 0.2
     done
@@ -136,6 +140,8 @@ say "    $kills kills: the first of its jobs began elsewhere after" \
     "$(awk '{ at[NR] = $1; sum += $1 } END { printf "%d (least) %d (median) %d (mean) %d (most)",
         at[1], at[int((NR + 1) / 2)], sum / NR, at[NR] }' "$WORK/sorted") ms," \
     "all of them within $(cut -d' ' -f2 "$WORK/sorted" | sort -n | tail -n 1) ms; promised: $bound_ms ms"
+in_cluster looks
+[ "$(count_jobs)" -gt "$rounds" ] || fail "the looks wrote nothing"
 awk -v bound=$((bound_ms + late_ms)) -v looks=$late_looks '$1 > bound + looks * $4' "$WORK/sorted" \
     >"$WORK/late"
 [ ! -s "$WORK/late" ] || fail "found out late (first last jobs look): $(tail -n 1 "$WORK/late")"
